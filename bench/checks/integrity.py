@@ -1,0 +1,38 @@
+"""Did every object come back as it was stored? One that did not is an error: fast and wrong is no result."""
+
+from __future__ import annotations
+
+from bench.check import Check, Evidence, query
+from bench.records import Finding
+
+# Also the ops that verify and prepare, and those of the warm-up: a wrong answer is wrong whenever it comes.
+_WRONG = """
+    SELECT cell, error, count(*), list(DISTINCT workload ORDER BY workload), list(DISTINCT trial ORDER BY trial)
+    FROM samples WHERE starts_with(error, 'integrity/') GROUP BY cell, error ORDER BY cell, error
+"""
+
+_MEANING = {
+    "wrong_size": "came back shorter or longer than they were stored",
+    "wrong_digest": "came back with other content than was stored",
+    "wrong_listing": "were missing in a listing, or listed though never stored",
+}
+"""Kinds of the layer `integrity` of `bench.errors`."""
+
+
+def _look(evidence: Evidence) -> tuple[Finding, ...]:
+    return tuple(_say(*row) for row in query(evidence, _WRONG))
+
+
+def _say(cell: str, error: str, count: int, workloads: list[str], trials: list[int]) -> Finding:
+    what = _MEANING.get(error.split("/")[1], f"failed verification ({error})")
+    return Finding(
+        check="integrity",
+        level="error",
+        cell=cell,
+        text=f"{count} objects {what}, in {', '.join(workloads)} ({len(trials)} trials)",
+        fix="do not use this cell's numbers; look at the logs of server and kernel (dmesg), then repeat with verify_share 1",
+        trials=tuple(trials),
+    )
+
+
+CHECK = Check(name="integrity", when="after", look=_look)

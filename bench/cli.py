@@ -1,0 +1,444 @@
+"""The command line: one verb per stage, and `bench` for all of them. Turns errors into one message and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.errors import CowbenchError, DeployError, InputError, Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.records import Run, Summary
+    from bench.terminal import Screen
+    from stacks.lifecycle import Standing, Step
+    from stacks.matrix import Matrix
+    from stacks.plan import Plan
+
+app = typer.Typer(
+    help="Which storage driver, under which S3 server: how fast, with which failures, and how sure are we?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+MatrixFile = Annotated[Path, typer.Argument(help="The matrix file (YAML).", show_default=False)]
+StackName = Annotated[str, typer.Option("--stack", help="Name of the stack; the matrix' name when left out.")]
+RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what this machine can run, and why not the rest."""
+    from stacks import doctor as examination  # noqa: PLC0415 - each verb imports only what it needs: the shell waits for it
+
+    abilities = examination.examine()
+    if as_json:
+        _print_json([asdict(ability) for ability in abilities])
+        return
+    screen = _screen()
+    for ability in abilities:
+        screen.say(f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<26}{ability.reason}", "" if ability.works else "yellow")
+        if ability.fix:
+            screen.say(f"{'':38}next: {ability.fix}", "dim")
+
+
+@app.command()
+def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
+    """Show the cells of a matrix, and those left out with the reason. Nothing is created."""
+    wanted, planned = _plan(matrix)
+    if as_json:
+        _print_json({"matrix": wanted.name, "cells": _plain(planned.cells), "left_out": _plain(planned.left_out), "warnings": _plain(planned.warnings)})
+        return
+    _show_plan(_screen(), wanted, planned)
+
+
+@app.command()
+def preview(matrix: MatrixFile, stack: StackName = "") -> None:
+    """Show what `up` would create, change or delete."""
+    from stacks import lifecycle  # noqa: PLC0415
+
+    wanted, planned = _plan(matrix)
+    changes = lifecycle.preview(_stack_name(stack or wanted.name), planned.cells, _step_lines(_screen()))
+    _screen().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
+
+
+@app.command()
+def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> None:
+    """Deploy the matrix and leave it standing. A second call changes nothing."""
+    from stacks import ownership  # noqa: PLC0415
+
+    wanted, planned = _plan(matrix)
+    name = _stack_name(stack or wanted.name)
+    screen = _screen(quiet=as_json)
+    with _signals_interrupt():
+        standing = _up(screen, name, wanted, planned)
+    ownership.leave_standing(name)
+    if as_json:
+        print(standing.targets_json)
+        return
+    for target in json.loads(standing.targets_json)["targets"]:
+        screen.say(f"  {target['cell']['name']:<48} {target['endpoint']}")
+    screen.say(f"standing for {ownership.STANDING_S // 3600} h; next: cowbench run {matrix} --stack {name}, then cowbench down --stack {name}")
+
+
+@app.command()
+def check(stack: StackName = "", as_json: AsJson = False) -> None:
+    """Ask every engine again: is what was planned really running?"""
+    from bench import checks, targets  # noqa: PLC0415
+    from bench.check import Evidence  # noqa: PLC0415
+    from stacks import readback  # noqa: PLC0415
+
+    standing = _standing(stack)
+    _, deployed = targets.parse(standing.targets_json)
+    found = checks.look("before", Evidence(targets=tuple(readback.refresh(target) for target in deployed)))
+    if as_json:
+        _print_json(_plain(found))
+    else:
+        _show_findings(_screen(), found, f"{len(deployed)} cells are what was planned")
+    if any(finding.level == "error" for finding in found):
+        raise typer.Exit(DeployError.exit_code)
+
+
+@app.command()
+def run(
+    matrix: Annotated[Path | None, typer.Argument(help="The matrix whose load is run; not needed with --resume.", show_default=False)] = None,
+    stack: StackName = "",
+    runs: RunsFolder = Path("runs"),
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run folder.")] = None,
+) -> None:
+    """Measure a standing stack, or go on with an interrupted run at its next trial."""
+    from bench import store  # noqa: PLC0415
+
+    screen = _screen()
+    with _signals_interrupt():
+        if resume is not None:
+            folder, standing = resume, _standing(store.read(resume).stack)
+        elif matrix is not None:
+            wanted, planned = _plan(matrix)
+            standing = _standing(stack or wanted.name)
+            folder = _start(wanted, planned, standing, runs)
+        else:
+            raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
+        _perform(screen, folder, standing)
+    raise typer.Exit(_report(screen, folder))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path | None, typer.Argument(help="A run folder; the newest one when left out.", show_default=False)] = None,
+    runs: RunsFolder = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Compute the summary and write the reports again from the samples. Needs no cloud, network or root."""
+    from bench import store  # noqa: PLC0415
+
+    chosen = folder or store.newest(runs)
+    if chosen is None:
+        raise InputError(f"no run folder in {runs}", where="report", next_step="cowbench bench MATRIX makes one")
+    raise typer.Exit(_report(_screen(quiet=as_json), chosen, as_json=as_json, whole=True))
+
+
+@app.command()
+def down(stack: StackName = "") -> None:
+    """Take a stack away, whole or in pieces. Fine when nothing of it is left."""
+    name = _stack_name(stack or _only_stack())
+    _down(_screen(), name)
+
+
+@app.command()
+def sweep(
+    everything: Annotated[bool, typer.Option("--all", help="Also stacks that are in use or were left standing on purpose.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what killed runs left on this machine, show it, and remove it."""
+    from stacks import sweep as sweeping  # noqa: PLC0415
+
+    screen = _screen(quiet=as_json)
+    doomed = sweeping.stacks() if everything else sweeping.abandoned_stacks()
+    traces = {name: [host.host for host in sweeping.hosts(name)] for name in doomed}
+    for name, hosts in traces.items():
+        screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
+        if not dry_run:
+            _down(screen, name)
+    sweeping.remove_orphans(dry_run=dry_run)
+    if as_json:
+        _print_json(traces)
+    elif not doomed:
+        screen.say("nothing to sweep")
+
+
+@app.command()
+def bench(
+    matrix: MatrixFile,
+    stack: StackName = "",
+    runs: RunsFolder = Path("runs"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack standing afterwards.")] = False,
+) -> None:
+    """Do it all: plan, deploy, check, measure, report, and take everything away again."""
+    screen = _screen()
+    wanted, planned = _plan(matrix)
+    _show_plan(screen, wanted, planned)
+    name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
+    folder = None
+    try:
+        with _signals_interrupt():
+            standing = _up(screen, name, wanted, planned)
+            folder = _start(wanted, planned, standing, runs)
+            _perform(screen, folder, standing)
+    except Interrupted as stop:
+        # What was measured is worth a report, also when the rest is missing.
+        screen.say(stop.what, "yellow")
+        raise
+    finally:
+        with _signals_wait(screen):
+            _end(screen, name, matrix, keep=keep)
+            outcome = _report(screen, folder) if folder is not None and _has_results(folder) else EXIT_OK
+    raise typer.Exit(outcome)
+
+
+@app.command(name="env")
+def environment() -> None:
+    """Print the variables with which the plain `pulumi` command works here: eval "$(cowbench env)"."""
+    import shlex  # noqa: PLC0415
+
+    from stacks import workspace  # noqa: PLC0415
+
+    for name, value in workspace.environment().items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version of Cowbench and of what it measures with."""
+    from bench.run import versions  # noqa: PLC0415
+
+    for name, value in versions().items():
+        print(f"{name} {value}")
+
+
+def _plan(path: Path) -> tuple[Matrix, Plan]:
+    from stacks import matrix, plan  # noqa: PLC0415
+
+    wanted = matrix.read(path)
+    return wanted, plan.plan(wanted, plan.facts_of)
+
+
+def _show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
+    load = matrix.load
+    screen.say(f"{len(planned.cells)} cells, {len(planned.left_out)} left out; {len(load.workloads)} workloads, {load.blocks} blocks, seed {load.seed}")
+    for cell in planned.cells:
+        screen.say(f"  {cell.name:<50} {cell.driver} on {cell.backing_filesystem}, {cell.server}, {cell.data_placement.replace('_', ' ')}")
+    seen: set[str] = set()
+    for left_out in planned.left_out:
+        if left_out.cell.host not in seen:
+            screen.say(f"  left out: {left_out.cell.driver} on {left_out.cell.backing_filesystem}: {left_out.reason} ({left_out.source})", "yellow")
+            screen.say(f"            next: {left_out.fix}", "dim")
+        seen.add(left_out.cell.host)
+    for name, trials in (("trials", len(planned.cells) * len(load.workloads) * load.blocks),):
+        seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * len(planned.cells) * load.blocks
+        screen.say(f"{trials} {name}, {seconds / 60:.1f} min of load")
+
+
+def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
+    from stacks import clouds, lifecycle, ownership  # noqa: PLC0415
+
+    for cloud in sorted({cell.cloud for cell in planned.cells}):
+        if problems := clouds.load(cloud).problems():
+            what, _, step = problems[0].partition(": ")
+            raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
+    ownership.claim(name)
+    with screen.timed(f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
+        return lifecycle.up(name, planned.cells, _step_lines(screen))
+
+
+def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
+    from bench import run, targets  # noqa: PLC0415
+
+    _, deployed = targets.parse(standing.targets_json)
+    return run.start(
+        stack=standing.stack,
+        matrix_text=matrix.text,
+        plan=planned.cells,
+        left_out=planned.left_out,
+        targets=deployed,
+        load=matrix.load,
+        reference=matrix.reference,
+        runs=runs,
+        versions=run.versions(),
+        operator=run.operator(),
+    )
+
+
+def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
+    from bench import run  # noqa: PLC0415
+
+    started = time.monotonic()
+    with screen.measuring() as show:
+        done = run.perform(folder, {standing.stack: (standing.access_key, standing.secret_key)}, show)
+    screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
+    return done
+
+
+def _report(screen: Screen, folder: Path, *, as_json: bool = False, whole: bool = False) -> int:
+    """Judge and write; the verdicts on the screen, the whole Markdown if asked. Gives the exit code."""
+    from bench import judge  # noqa: PLC0415
+    from bench.report import words  # noqa: PLC0415
+
+    with screen.timed(f"report in {folder}"):
+        done, summary = judge.judge(folder)
+        judge.write_reports(folder, done, summary)
+    if as_json:
+        print((folder / judge.SUMMARY_FILE).read_text())
+    elif whole:
+        screen.say((folder / "report.md").read_text())
+    else:
+        for sentence in words.headline(done, summary):
+            screen.say(sentence)
+        _show_findings(screen, [finding for finding in done.findings if finding.level != "info"], "")
+        screen.say(f"next: open {folder / 'report.html'}")
+    return _outcome(done, summary)
+
+
+def _outcome(done: Run, summary: Summary) -> int:
+    if any(finding.level == "error" and finding.check == "integrity" for finding in done.findings):
+        return EXIT_GATE
+    return EXIT_OK if summary.sound else EXIT_UNSOUND
+
+
+def _end(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
+    from stacks import ownership  # noqa: PLC0415
+
+    if keep:
+        ownership.leave_standing(name)
+        screen.say(f"left standing; next: cowbench run {matrix} --stack {name}, or cowbench down --stack {name}")
+        return
+    _down(screen, name)
+
+
+def _down(screen: Screen, name: str) -> None:
+    from stacks import lifecycle  # noqa: PLC0415
+
+    with screen.timed(f"stack {name} down, nothing left"):
+        lifecycle.down(name, _step_lines(screen))
+
+
+def _has_results(folder: Path) -> bool:
+    from bench import store  # noqa: PLC0415
+
+    return bool(store.results(folder))
+
+
+def _standing(stack: str) -> Standing:
+    from stacks import lifecycle  # noqa: PLC0415
+
+    return lifecycle.standing(_stack_name(stack or _only_stack()))
+
+
+def _stack_name(name: str) -> str:
+    from stacks import ownership  # noqa: PLC0415
+
+    return ownership.check_name(name)
+
+
+def _only_stack() -> str:
+    from stacks import lifecycle  # noqa: PLC0415
+
+    names = lifecycle.standing_stacks()
+    if len(names) == 1:
+        return names[0]
+    known = f"one of {', '.join(names)}" if names else "none stands: cowbench up MATRIX makes one"
+    raise InputError("which stack?", where="--stack", next_step=f"--stack NAME, {known}")
+
+
+def _step_lines(screen: Screen) -> Any:  # noqa: ANN401 - a function of Step, whose module this one imports late
+    def show(step: Step) -> None:
+        if step.done and not screen.live:
+            screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}")
+        elif step.done:
+            screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}", "dim")
+
+    return show
+
+
+def _show_findings(screen: Screen, findings: Any, none: str) -> None:  # noqa: ANN401 - any sequence of Finding
+    for finding in findings:
+        place = f"{finding.cell}: " if finding.cell else ""
+        screen.say(f"{finding.level}: {place}{finding.text}", "red" if finding.level == "error" else "yellow")
+        screen.say(f"  next: {finding.fix}", "dim")
+    if not findings and none:
+        screen.say(none)
+
+
+def _screen(*, quiet: bool = False) -> Screen:
+    from bench.terminal import Screen  # noqa: PLC0415
+
+    return Screen(quiet=quiet)
+
+
+def _plain(records: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any sequence of dataclasses
+    return [asdict(record) for record in records]
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True))
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the work as Ctrl-C does: tidily."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted", next_step="run it again") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_wait(screen: Screen) -> Iterator[None]:
+    """While things are taken away an impatient Ctrl-C is answered, not obeyed: stopping here is what leaves things behind."""
+
+    def answer(_number: int, _frame: object) -> None:
+        screen.say("taking the stack away; this ends by itself in a few seconds (kill -9 leaves work for: cowbench sweep)", "yellow")
+
+    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """The entry point: one error, one exit code."""
+    try:
+        app(standalone_mode=True)
+    except CowbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        # Threads of gRPC must not hold the process: everything that matters is on the disk.
+        sys.stderr.flush()
+        os._exit(error.exit_code)
+    except BrokenPipeError:
+        os._exit(EXIT_OK)
+
+
+if __name__ == "__main__":
+    main()

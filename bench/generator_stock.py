@@ -1,0 +1,157 @@
+"""The objects of one workload on one target, outside of any measured window: filled before, topped up, cleared away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+import gevent
+from gevent.pool import Pool
+
+from bench.workload import Op, WorkloadKind, prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bench.client import Outcome
+    from bench.records import Workload
+    from bench.workload import Item, Session
+
+FILLERS: Final = 8
+"""Objects put or deleted at once while nothing is measured."""
+
+_BATCH_KEYS: Final = 1000
+"""The most keys of one DeleteObjects and of one page, by the S3 API."""
+
+_PATIENCE_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Waits between tries of what prepares: a server that answers may still be making its first volumes."""
+
+_FIRST_OPS_PER_S: Final = 1000
+"""What one boto3 process can do at most on one core: objects enough for a first trial that uses them up."""
+
+_FIRST_BYTES, _MOST_BYTES = 1 << 28, 1 << 30
+"""Bounds on what is put there for a trial to use up, unless the matrix asks for more."""
+
+
+class Stock:
+    """What stands ready in a bucket for one workload. Methods give "" or the problem in a sentence."""
+
+    def __init__(self, session: Session, kind: WorkloadKind, workload: Workload) -> None:
+        self._session, self._kind = session, kind
+        self.workload = replace(workload, objects=_first_objects(workload)) if kind.uses_up else workload
+        self._present: set[str] | None = None
+
+    def prepare(self) -> str:
+        """Makes the bucket and leaves exactly the ready objects under the workload's prefix. Does nothing the second time."""
+        if problem := self._kind.problem(self.workload):
+            return problem
+        if self._present is not None:
+            return self._fill()
+        client, bucket = self._session.client, self._session.bucket
+        made = _persist(lambda: client.make_bucket(bucket))
+        if made.failure:
+            return _problem("the bucket could not be made", made)
+        wanted = {item.key: item.size_bytes for item in self._kind.ready(self.workload)}
+        found, listed = self._list()
+        if listed.failure:
+            return _problem("the bucket could not be listed", listed)
+        self._present = {key for key, size in found.items() if wanted.get(key) == size}
+        return self._delete_all([key for key in found if key not in self._present]) or self._fill() or self._first_write()
+
+    def used(self, ops: Sequence[Op], *, ran_out: bool) -> None:
+        """Takes note of what a trial used up, so that the next one has enough."""
+        if self._present is None or not self._kind.uses_up:
+            return
+        self._present -= {op.key for op in ops}
+        enough = 2 * self.workload.objects if ran_out else ceil(1.3 * len(ops))
+        most = max(self.workload.objects, _MOST_BYTES // self.workload.object_size_bytes)
+        self.workload = replace(self.workload, objects=min(most, max(self.workload.objects, enough)))
+
+    def remove(self, keys: Iterable[str], *, uploads: bool) -> str:
+        """Deletes what a trial created, and gives up the uploads that it left."""
+        if uploads:
+            self._abort_uploads()
+        return self._delete_all(list(keys))
+
+    def clear(self) -> str:
+        """Deletes everything of the workload, and the bucket when it was the last one in it."""
+        self._present = None
+        self._abort_uploads()
+        found, listed = self._list()
+        if listed.failure:
+            absent = listed.failure.kind == "not_found"
+            return "" if absent else _problem("the bucket could not be listed", listed)
+        if problem := self._delete_all(list(found)):
+            return problem
+        removed = self._session.client.remove_bucket(self._session.bucket)
+        others = removed.failure is not None and removed.failure.code == "BucketNotEmpty"
+        return "" if others or not removed.failure else _problem("the bucket could not be removed", removed)
+
+    def _fill(self) -> str:
+        present = self._present if self._present is not None else set()
+        missing = [item for item in self._kind.ready(self.workload) if item.key not in present]
+        outcomes = Pool(FILLERS).imap(self._put, missing)
+        for item, outcome in zip(missing, outcomes, strict=True):
+            if outcome.failure:
+                return _problem(f"{len(missing)} objects of {item.size_bytes} bytes could not be put", outcome)
+            present.add(item.key)
+        return ""
+
+    def _first_write(self) -> str:
+        """Servers that make room at the first write of a bucket do so now and not in the first trial."""
+        key = prefix(self.workload) + "first"
+        body = self._session.content.body(key, 1)
+        outcome = _persist(lambda: self._session.client.put(self._session.bucket, key, body))
+        return _problem("no object could be put", outcome) if outcome.failure else self._delete_all([key])
+
+    def _put(self, item: Item) -> Outcome:
+        body = self._session.content.body(item.key, item.size_bytes)
+        return _persist(lambda: self._session.client.put(self._session.bucket, item.key, body))
+
+    def _list(self) -> tuple[dict[str, int], Outcome]:
+        found: dict[str, int] = {}
+        after = ""
+        while True:
+            page = self._session.client.list_page(self._session.bucket, prefix(self.workload), after, _BATCH_KEYS)
+            found.update(page.entries)
+            if page.outcome.failure or not page.more or not page.entries:
+                return found, page.outcome
+            after = page.entries[-1][0]
+
+    def _delete_all(self, keys: Sequence[str]) -> str:
+        for at in range(0, len(keys), _BATCH_KEYS):
+            batch = keys[at : at + _BATCH_KEYS]
+            # Not every server has DeleteObjects, and it may do only a part of its work.
+            if self._session.client.delete_many(self._session.bucket, batch).failure:
+                for outcome in Pool(FILLERS).imap_unordered(self._delete, batch):
+                    if outcome.failure:
+                        return _problem("objects could not be deleted", outcome)
+        return ""
+
+    def _delete(self, key: str) -> Outcome:
+        return _persist(lambda: self._session.client.delete(self._session.bucket, key))
+
+    def _abort_uploads(self) -> None:
+        client, bucket = self._session.client, self._session.bucket
+        for key, upload in client.list_uploads(bucket, prefix(self.workload)):
+            client.abort_upload(bucket, key, upload)
+
+
+def _first_objects(workload: Workload) -> int:
+    window_s = workload.warm_up_s + workload.duration_s
+    return max(workload.objects, min(ceil(_FIRST_OPS_PER_S * window_s), _FIRST_BYTES // workload.object_size_bytes))
+
+
+def _persist(call: Callable[[], Outcome]) -> Outcome:
+    outcome = call()
+    for pause_s in _PATIENCE_S:
+        if not outcome.failure or outcome.failure.kind in {"denied", "refused", "invalid"}:
+            break
+        gevent.sleep(pause_s)
+        outcome = call()
+    return outcome
+
+
+def _problem(what: str, outcome: Outcome) -> str:
+    return f"{what}: {outcome.failure}. See the log of the server's container, and whether its disk has space left."

@@ -1,0 +1,249 @@
+"""One trial: Locust's users leave one gate, follow the plan through warm-up and window, and every op becomes a sample."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from statistics import median_low
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Final
+
+import gevent
+from gevent.event import Event
+from locust import User, task
+from locust.env import Environment
+from locust.exception import StopUser
+
+from bench import ops
+from bench.client import Outcome
+from bench.errors import Failure, classify
+from bench.generator_health import HealthWatch, client_bound
+from bench.records import TrialResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bench.generator_samples import SampleLog
+    from bench.records import ClientHealth, Load, Trial, Workload
+    from bench.workload import Op, Session, WorkloadKind
+
+log = logging.getLogger(__name__)
+
+_GRACE_S: Final = 5.0
+"""How long users may take beyond the longest op before they are ended by force: only a fault of ours gets here."""
+
+_INLINE_BYTES: Final = 1 << 17
+"""Content up to this is hashed at once (about 0.1 ms); more goes to a thread, so that the other users are not held up."""
+
+
+class Crowd:
+    """Locust's users, kept over the trials: its environment and runner are made once."""
+
+    def __init__(self) -> None:
+        self._work: Callable[[], None] = lambda: None
+        crowd = self
+
+        class S3User(User):
+            @task
+            def follow_the_plan(self) -> None:
+                crowd._work()
+                raise StopUser
+
+        self.environment = Environment(user_classes=[S3User])
+        self._runner = self.environment.create_local_runner()
+
+    def start(self, users: int, work: Callable[[], None]) -> None:
+        """Each user does `work` once. Returns at once."""
+        self._work = work
+        self.environment.stats.clear_all()
+        # Straight to the users: `start` would ramp them up by the second.
+        self._runner.spawn_users({"S3User": users})
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for all users to be done; whether they are."""
+        return bool(self._runner.user_greenlets.join(timeout=timeout_s))
+
+    def stop(self) -> None:
+        """Ends the users that are left."""
+        self._runner.stop()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running totals, for the live view and for the stamps. `window_*` are of ops that began inside the window."""
+
+    ops: int = 0
+    failed_ops: int = 0
+    bytes: int = 0
+    window_succeeded: int = 0
+    window_unreachable: int = 0
+    window_ns: list[int] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Pass:
+    """A trial as it runs: what its users share."""
+
+    trial: Trial
+    workload: Workload
+    kind: WorkloadKind
+    load: Load
+    session: Callable[[], Session]
+    samples: SampleLog
+    crowd: Crowd
+    tally: Tally = field(default_factory=Tally)
+    created: list[str] = field(default_factory=list)
+    used: list[Op] = field(default_factory=list)
+    unverified: list[Op] = field(default_factory=list)
+    ran_out: bool = False
+    opened_ns: int = 0
+    window_start_ns: int = 0
+    window_end_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self._plan: Iterator[Op] = self.kind.plan(self.workload, self.trial.seed)
+        self._chance = random.Random(f"verify/{self.trial.seed}")  # noqa: S311 - a choice to be repeated
+        self._gate, self._all_here = Event(), Event()
+        self._waiting = 0
+
+    def measure(self) -> TrialResult:
+        """Runs the trial up to the last op's end. Its samples are collected, not all of them written yet."""
+        self.crowd.start(self.workload.concurrency, self._user)
+        self._all_here.wait(_GRACE_S)
+        self._open()
+        self.crowd.join(self._until(self.window_start_ns))
+        watch = HealthWatch()
+        self.crowd.join(self._until(self.window_end_ns))
+        health = watch.stop()
+        if not self.crowd.join(self.load.op_timeout_s + _GRACE_S):
+            log.error("trial %d: users did not end and were stopped", self.trial.index)
+        self.crowd.stop()
+        return TrialResult(
+            trial=self.trial,
+            started_at=self._started_at,
+            window_start_ns=self.window_start_ns,
+            window_end_ns=self.window_end_ns,
+            samples=self.samples.count,
+            parts=(),
+            health=health,
+            stamps=self._stamps(health, watch.mean_lag_ns()),
+            problem="",
+        )
+
+    def verify_rest(self) -> None:
+        """Reads back what was chosen for verification and could not be checked on the way: ops `verify`, after the window."""
+        session = self.session()
+        for op in self.unverified:
+            start_ns = perf_counter_ns()
+            outcome = self._bounded(ops.verify_stored, session, op)
+            error = str(outcome.failure or "")
+            self.samples.add(op, outcome, name="verify", start_ns=start_ns, end_ns=perf_counter_ns(), error=error)
+
+    def _open(self) -> None:
+        self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.opened_ns = perf_counter_ns()
+        self.window_start_ns = self.opened_ns + round(self.workload.warm_up_s * 1e9)
+        self.window_end_ns = self.window_start_ns + round(self.workload.duration_s * 1e9)
+        self._gate.set()
+
+    def _until(self, moment_ns: int) -> float:
+        return max(0.0, (moment_ns - perf_counter_ns()) / 1e9)
+
+    def _user(self) -> None:
+        """Closed loop: the next op begins when the last one has ended. None begins after the window."""
+        session = self.session()
+        self._waiting += 1
+        if self._waiting == self.workload.concurrency:
+            self._all_here.set()
+        self._gate.wait()
+        while perf_counter_ns() < self.window_end_ns:
+            op = next(self._plan, None)
+            if op is None:
+                self.ran_out = True
+                return
+            self._one(session, op, verify=self._chance.random() < self.load.verify_share)
+
+    def _one(self, session: Session, op: Op, *, verify: bool) -> None:
+        if op.name in self.kind.creates:
+            self.created.append(op.key)
+        if self.kind.uses_up:
+            self.used.append(op)
+        start_ns = perf_counter_ns()
+        outcome = self._bounded(self.kind.perform, session, op)
+        end_ns = perf_counter_ns()
+        failure = outcome.failure
+        if verify and failure is None:
+            failure = self._verify(session, op)
+        self._count(outcome, failure, start_ns, end_ns)
+        self.samples.add(op, outcome, name=op.name, start_ns=start_ns, end_ns=end_ns, error=str(failure or ""))
+        self._tell_locust(op, outcome, failure, end_ns - start_ns)
+        if failure:
+            # A refused connection fails without waiting for anything: let the others have their turn.
+            gevent.sleep(0)
+
+    def _bounded(self, perform: Callable[[Session, Op], Outcome], session: Session, op: Op) -> Outcome:
+        """No op lasts longer than the timeout, none ends a user."""
+        timeout = gevent.Timeout(self.load.op_timeout_s)
+        try:
+            with timeout:
+                return perform(session, op)
+        except gevent.Timeout as expired:
+            if expired is not timeout:
+                raise
+            return Outcome(failure=Failure("timeout", "total", "op"))
+        except Exception as error:
+            log.exception("op %s of trial %d", op.name, self.trial.index)
+            return Outcome(failure=classify(error))
+
+    def _verify(self, session: Session, op: Op) -> Failure | None:
+        fits = op.size_bytes <= len(session.buffer)
+        if op.name in ops.READS and fits:
+            if op.size_bytes <= _INLINE_BYTES:
+                return ops.verify_read(session, op)
+            found: Failure | None = gevent.get_hub().threadpool.apply(ops.verify_read, (session, op))
+            return found
+        if op.name in ops.READS | ops.WRITES:
+            self.unverified.append(op)
+        return None
+
+    def _count(self, outcome: Outcome, failure: Failure | None, start_ns: int, end_ns: int) -> None:
+        tally = self.tally
+        tally.ops += 1
+        tally.bytes += 0 if failure else outcome.bytes
+        tally.failed_ops += 1 if failure else 0
+        if start_ns >= self.window_start_ns:
+            tally.window_ns.append(end_ns - start_ns)
+            tally.window_succeeded += 0 if failure else 1
+            tally.window_unreachable += 1 if failure and _unreachable(failure) else 0
+
+    def _tell_locust(self, op: Op, outcome: Outcome, failure: Failure | None, took_ns: int) -> None:
+        """For Locust's live page and for what listens to it; the report takes its numbers from the samples."""
+        self.crowd.environment.events.request.fire(  # type: ignore[no-untyped-call] # Locust types its events in part
+            request_type=op.name,
+            name=self.workload.name,
+            response_time=took_ns / 1e6,
+            response_length=outcome.bytes,
+            exception=str(failure) if failure else None,
+            context={},
+        )
+
+    def _stamps(self, health: ClientHealth, mean_lag_ns: int) -> tuple[str, ...]:
+        tally = self.tally
+        median_ns = median_low(tally.window_ns) if tally.window_ns else 0
+        gone = not tally.window_succeeded and tally.window_unreachable == len(tally.window_ns) > 0
+        return tuple(
+            stamp
+            for stamp, applies in (
+                ("client_bound", client_bound(health, mean_lag_ns, median_ns)),
+                ("ran_out", self.ran_out),
+                ("server_gone", gone),
+                ("no_ops", not tally.window_ns),
+            )
+            if applies
+        )
+
+
+def _unreachable(failure: Failure) -> bool:
+    return failure.layer == "network" or (failure.layer == "timeout" and failure.kind in {"connect", "total", "read"})

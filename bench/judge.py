@@ -1,0 +1,35 @@
+"""Run folder → summary and reports. Needs no cloud, no network and no root, and can be run again at any time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import report, stats, store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bench.records import Run, Summary
+
+SUMMARY_FILE = "summary.json"
+
+
+def judge(folder: Path) -> tuple[Run, Summary]:
+    """Compute `summary.json` from the samples. Raises InputError for a folder that is missing, torn or of another version."""
+    run, results = store.read(folder), store.results(folder)
+    store.samples(folder, results)
+    summary = stats.summarise(run, results, folder / "samples")
+    stats.write(folder / SUMMARY_FILE, summary)
+    return run, summary
+
+
+def write_reports(folder: Path, run: Run, summary: Summary, names: Iterable[str] = report.REPORTS) -> tuple[Path, ...]:
+    """Write the reports of these names into the run folder; gives their paths."""
+    written = []
+    for name in names:
+        member = report.load(name)
+        path = folder / member.file
+        path.write_text(member.render(run, summary), encoding="utf-8")
+        written.append(path)
+    return tuple(written)

@@ -1,0 +1,151 @@
+"""The report as one HTML file: readable offline, on paper and without JavaScript; pictures are inline SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from bench.report import Report, circumstances, labels, numbers, pictures, tables, words
+from bench.report.metrics import main_metric
+
+if TYPE_CHECKING:
+    from bench.records import Run, Summary, Workload
+    from bench.report.table import Table
+    from bench.report.words import Statement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An inline SVG. `described` is read out instead of it; `caption` says how to read it."""
+
+    svg: Markup
+    described: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Everything about one workload. A picture or table that would be empty is None."""
+
+    name: str
+    described: str
+    statements: tuple[Statement, ...]
+    trials: Picture | None
+    measured: Table
+    failures: Table | None
+    ratios: Picture | None
+    compared: Table | None
+    control_ratios: Picture | None
+    control_arm: Table | None
+    quantiles: Picture | None
+
+
+def render(run: Run, summary: Summary) -> str:
+    """Return the whole page. Every text of the records is escaped; only our own drawings are put in as they are."""
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
+        files("bench.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    )
+    shared_host, hosts = circumstances.hosts(run)
+    shared_server, servers = circumstances.servers(run, summary)
+    return template.render(
+        run=run,
+        summary=summary,
+        title=words.title(run),
+        alarms=words.alarms(run, summary),
+        found=_by_workload(words.statements(run, summary)),
+        reference=labels.reference_label(labels.places(run, summary)),
+        glance=tables.at_a_glance(run, summary),
+        same_everywhere=labels.shared_axes(run.plan),
+        facts=_facts(run, summary),
+        sections=[_section(run, summary, name) for name in words.workloads(run, summary)],
+        shared_host=shared_host,
+        hosts=hosts,
+        shared_server=shared_server,
+        servers=servers,
+        client=circumstances.client(run),
+        driven=circumstances.driven(run),
+        left_out=circumstances.left_out(run),
+        findings=circumstances.findings(run, summary),
+        confidence=_confidence(summary),
+    )
+
+
+REPORT = Report(name="html", file="report.html", render=render)
+
+
+def _by_workload(statements: tuple[Statement, ...]) -> dict[str, list[Statement]]:
+    found: dict[str, list[Statement]] = {}
+    for one in statements:
+        found.setdefault(one.workload, []).append(one)
+    return found
+
+
+def _section(run: Run, summary: Summary, name: str) -> Section:
+    main = main_metric(summary, name).words
+    ratio_caption = "Dot: ratio. Line: its interval. Blue: faster, orange: slower, grey: no difference shown."
+    return Section(
+        name=name,
+        described=_described({workload.name: workload for workload in run.load.workloads}.get(name)),
+        statements=tuple(one for one in words.statements(run, summary) if one.workload == name),
+        trials=_picture(
+            pictures.trials(run, summary, name),
+            f"{main} of every cell under {name}; the table below holds the numbers",
+            "One dot per sound trial, a dark line at the median, a shaded bar for its interval. Longer to the right is faster.",
+        ),
+        measured=tables.measured(run, summary, name),
+        failures=tables.failures(run, summary, name),
+        ratios=_picture(
+            pictures.ratios(run, summary, name, "reference"),
+            f"{main} of every cell under {name} as a ratio to the reference; the table beside it holds the numbers",
+            ratio_caption,
+        ),
+        compared=tables.compared(run, summary, name, "reference"),
+        control_ratios=_picture(
+            pictures.ratios(run, summary, name, "control_arm"),
+            f"{main} through the storage driver under {name} as a ratio to the volume; the table beside it holds the numbers",
+            ratio_caption,
+        ),
+        control_arm=tables.compared(run, summary, name, "control_arm"),
+        quantiles=_picture(
+            pictures.quantiles(run, summary, name),
+            f"latency by quantile of every cell under {name}; the table above holds p50, p90, p99 and p99.9",
+            "Latency of successful ops, all sound trials pooled. The axis gives each further nine the same room.",
+        ),
+    )
+
+
+def _picture(svg: str, described: str, caption: str) -> Picture | None:
+    if not svg:
+        return None
+    return Picture(svg=Markup(svg), described=described, caption=caption)  # noqa: S704  (drawn by us, texts escaped by the drawer)
+
+
+def _described(workload: Workload | None) -> str:
+    if workload is None:
+        return "This workload is not in the plan."
+    what = f"{workload.op}, objects of {numbers.size(workload.object_size_bytes)}"
+    users = f"{workload.concurrency} user{'' if workload.concurrency == 1 else 's'} in a closed loop"
+    return f"{what}, {users}, {workload.duration_s:g} s per trial after {workload.warm_up_s:g} s of warm-up."
+
+
+def _facts(run: Run, summary: Summary) -> dict[str, str]:
+    measured = sum(cell.trials - cell.unsound_trials for cell in summary.cells)
+    return {
+        "run": run.run_id,
+        "started": run.created_at.replace("T", " ").replace("+00:00", " UTC"),
+        "load measured for": numbers.duration(summary.measured_s),
+        "blocks": str(run.load.blocks),
+        "sound trials": f"{numbers.count(measured)} of {numbers.count(len(run.schedule))}",
+        "ops": numbers.count(sum(cell.ops for cell in summary.cells)),
+        "failed ops": numbers.count(sum(cell.failed_ops for cell in summary.cells)),
+        "seed": str(run.load.seed),
+    }
+
+
+def _confidence(summary: Summary) -> str:
+    levels = [one.ratio.confidence for one in summary.comparisons if one.ratio]
+    return f"{min(levels):.0%}" if levels else numbers.MISSING

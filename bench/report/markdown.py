@@ -1,0 +1,136 @@
+"""The report as Markdown that also reads well unrendered in a terminal: the tables of the HTML page, intervals of rates only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.report import Report, circumstances, tables, words
+from bench.report.labels import places, reference_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bench.records import Run, Summary
+    from bench.report.table import Entry, Head, Table
+
+_ESCAPED = str.maketrans({"|": "\\|", "<": "\\<", "\n": " ", "\r": " ", "\x1b": " "})
+
+
+def render(run: Run, summary: Summary) -> str:
+    """Return the whole report. Text of the records cannot break out of its line, table or paragraph."""
+    parts = [f"# Cowbench: {words.title(run)}", _origin(run), *_headline(run, summary)]
+    parts += ["## At a glance", _SIGNS]
+    parts += _table(tables.at_a_glance(run, summary))
+    for workload in words.workloads(run, summary):
+        parts += _workload(run, summary, workload)
+    parts += _running(run, summary)
+    parts += _section("Cells left out", circumstances.left_out(run))
+    parts += _section("Findings", circumstances.findings(run, summary), otherwise="The checks found nothing to say.")
+    parts += ["## How to read this", text(summary.assumption), _REPEAT.format(seed=run.load.seed, run_id=text(run.run_id))]
+    return "\n\n".join(parts) + "\n"
+
+
+REPORT = Report(name="markdown", file="report.md", render=render)
+
+_SIGNS = "Ratio to the reference (*): ▲ faster, ▼ slower, ≈ no difference shown, ∅ no comparison possible."
+_REPEAT = (
+    "Intervals of latencies are in `report.html` and `summary.csv`. To repeat it, save the matrix in `run.json` as `matrix.yaml` "
+    "and run `cowbench bench matrix.yaml`; seed {seed} fixes the order and the objects. Raw samples: `runs/{run_id}/samples/`."
+)
+
+
+def text(value: str) -> str:
+    """Return `value` as plain Markdown text on one line: no table cell, tag or code span begins or ends in it."""
+    return value.translate(_ESCAPED)
+
+
+def _origin(run: Run) -> str:
+    seeds = f"{run.load.blocks} blocks, seed {run.load.seed}"
+    return text(f"Run {run.run_id}, started {run.created_at}, {seeds}, Cowbench {run.cowbench_version}.")
+
+
+def _headline(run: Run, summary: Summary) -> Iterable[str]:
+    alarms = words.alarms(run, summary)
+    if alarms:
+        yield "\n".join(f"> **{text(alarm)}**" for alarm in alarms)
+    yield "\n".join(f"- {text(sentence)}" for sentence in words.headline(run, summary)[len(alarms) :])
+
+
+def _workload(run: Run, summary: Summary, workload: str) -> Iterable[str]:
+    label = reference_label(places(run, summary))
+    reference = f" ({text(label)})" if label else ""
+    yield f"## {text(workload)}"
+    yield from _table(tables.measured(run, summary, workload))
+    for title, table in (
+        ("What failed", tables.failures(run, summary, workload)),
+        (f"Against the reference{reference}", tables.compared(run, summary, workload, "reference")),
+        ("Through the driver or around it (control arm)", tables.compared(run, summary, workload, "control_arm")),
+    ):
+        if table:
+            yield f"### {title}"
+            yield from _table(table)
+
+
+def _running(run: Run, summary: Summary) -> Iterable[str]:
+    yield "## What was really running"
+    for title, (shared, differing) in (
+        ("Hosts", circumstances.hosts(run)),
+        ("Servers", circumstances.servers(run, summary)),
+        ("Client", (circumstances.client(run), None)),
+    ):
+        yield f"### {title}"
+        yield _pairs(shared)
+        if differing:
+            yield from _listed(differing)
+    yield from _table(circumstances.driven(run))
+
+
+def _listed(table: Table) -> Iterable[str]:
+    """Yield a table of sentences and commands as a list: as a table it would be wider than any terminal."""
+    rows = (row for group in table.groups for row in group.rows)
+    yield "\n".join(
+        f"- **{text(row[0].text)}**: "
+        + "; ".join(f"{text(head.text)}: {text(one.text)}" for head, one in zip(table.heads[1:], row[1:], strict=True))
+        for row in rows
+    )
+
+
+def _section(title: str, table: Table | None, otherwise: str = "") -> Iterable[str]:
+    if table or otherwise:
+        yield f"## {title}"
+        yield from _listed(table) if table else (otherwise,)
+
+
+def _pairs(facts: Mapping[str, str]) -> str:
+    return "\n".join(f"- {text(name)}: {text(value)}" for name, value in facts.items()) or "Nothing was reached."
+
+
+def _table(table: Table) -> Iterable[str]:
+    """Yield the table with aligned columns, and its footnotes."""
+    table = table.narrow()
+    head = [text(f"{head.text} {head.unit}".strip()) for head in table.heads]
+    lines = [head]
+    for group in table.groups:
+        if group.title:
+            lines.append([f"**{text(group.title)}**", *[""] * (len(head) - 1)])
+        lines += [[_entry(table, one, h) for h, one in zip(table.heads, row, strict=True)] for row in group.rows]
+    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(head))]
+    rule = [("-" * (width - 1) + ":") if h.numeric else "-" * width for h, width in zip(table.heads, widths, strict=True)]
+    yield "\n".join(_line(line, table.heads, widths) for line in [head, rule, *lines[1:]])
+    if table.marked_notes:
+        yield "\n".join(f"- ({mark}) {text(note)}" for mark, note in table.marked_notes)
+
+
+def _entry(table: Table, entry: Entry, head: Head) -> str:
+    interval = f" ({entry.interval})" if entry.interval and head.brief else ""
+    if entry.tone == "name":
+        interval = " *" if entry.interval else ""
+    mark = f" ({table.mark(entry)})" if entry.note else ""
+    return text(f"{entry.text}{interval}{mark}")
+
+
+def _line(line: list[str], heads: tuple[Head, ...], widths: list[int]) -> str:
+    padded = [
+        one.rjust(width) if head.numeric else one.ljust(width) for one, head, width in zip(line, heads, widths, strict=True)
+    ]
+    return f"| {' | '.join(padded)} |"

@@ -1,0 +1,121 @@
+"""What each axis of a cell may be, and what it is when a matrix leaves it out.
+
+The registries are asked, so a new cloud, engine, driver or server is known at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from bench.records import AXES, Placement
+from stacks import clouds, drivers, engines, quantity, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_DISK_FLOOR_BYTES = 1 << 30
+_DISK_CEILING_BYTES = 1 << 46
+
+OF_THE_CLOUD = ("region", "instance_type", "disk", "machine_image", "engine")
+"""Axes whose values are the cloud's own; a name only tells them where they differ from what is usual there."""
+
+
+def default_cloud() -> str:
+    """The first cloud of the registry: it needs no account."""
+    return clouds.CLOUDS[0]
+
+
+def choices(axis: str, clouds_used: Iterable[str]) -> tuple[str, ...] | None:
+    """Every value the axis may take on one of the clouds, or None where any text may stand (a disk is read by `disk`)."""
+    registries: Mapping[str, tuple[str, ...]] = {
+        "cloud": clouds.CLOUDS,
+        "engine": engines.ENGINES,
+        "driver": drivers.DRIVERS,
+        "server": servers.SERVERS,
+        "backing_filesystem": filesystems(),
+        "data_placement": get_args(Placement),
+    }
+    if axis in registries:
+        return registries[axis]
+    offered = [clouds.load(cloud).axes.get(axis) for cloud in clouds_used]
+    return None if None in offered else _unique(value for values in offered if values for value in values)
+
+
+def filesystems() -> tuple[str, ...]:
+    """Every backing filesystem that some driver runs on."""
+    return _unique(filesystem for driver in drivers.DRIVERS for filesystem in drivers.load(driver).backing_filesystems)
+
+
+def filled(chosen: Mapping[str, str], disk_size: str) -> dict[str, str]:
+    """The chosen values, and for every other axis what its cloud or driver has first. `disk_size` is empty for the cloud's own.
+
+    Raises LookupError with the axis' name when a cloud has no default for it.
+    """
+    usual_here = usual(chosen.get("cloud", default_cloud()), disk_size)
+    driver = chosen.get("driver", drivers.DRIVERS[0])
+    values = {
+        **usual_here,
+        "driver": driver,
+        "backing_filesystem": drivers.load(driver).backing_filesystems[0],
+        "server": servers.SERVERS[0],
+        "data_placement": get_args(Placement)[0],
+        **chosen,
+    }
+    missing = next((axis for axis in AXES if axis not in values), None)
+    if missing is not None:
+        raise LookupError(missing)
+    return {axis: values[axis] for axis in AXES}
+
+
+def usual(cloud: str, disk_size: str) -> dict[str, str]:
+    """The cloud and the values its own axes have when nothing else is asked for; an axis without a default is absent."""
+    member = clouds.load(cloud)
+    first = {axis: values[0] for axis in OF_THE_CLOUD if (values := member.axes.get(axis))}
+    kind = member.default_disk.rpartition("-")[0]
+    return {"cloud": cloud, **first, "disk": f"{kind}-{disk_size}" if disk_size else member.default_disk}
+
+
+def disk(text: str, cloud: str) -> str:
+    """A disk such as `loop-8GiB` in its one spelling. Raises ValueError, with the reason, for another kind or a bad size."""
+    member = clouds.load(cloud)
+    kind, _, size = text.rpartition("-")
+    kinds = _unique(each.rpartition("-")[0] for each in (member.default_disk, *(member.axes.get("disk") or ())))
+    if kind not in kinds:
+        raise ValueError(f"{cloud} has no such disk; write {' or '.join(f'{each}-8GiB' for each in kinds)}")
+    return f"{kind}-{disk_size(quantity.size_bytes(size))}"
+
+
+def disk_size(size_bytes: int) -> str:
+    """The spelling of a disk's size. Raises ValueError when no host could use it."""
+    if not _DISK_FLOOR_BYTES <= size_bytes <= _DISK_CEILING_BYTES or size_bytes % (1 << 20):
+        raise ValueError("a disk has a whole number of MiB, from 1GiB to 64TiB")
+    return quantity.size_text(size_bytes)
+
+
+def impossible(values: Mapping[str, str]) -> str:
+    """Why the cloud cannot give what its own axes ask for, or empty."""
+    member = clouds.load(values["cloud"])
+    for axis in OF_THE_CLOUD:
+        offered = member.axes.get(axis)
+        if offered is not None and axis != "disk" and values[axis] not in offered:
+            return f"{member.name} has no {axis} {values[axis]}; it has {', '.join(offered)}"
+    try:
+        disk(values["disk"], member.name)
+    except ValueError as reason:
+        return f"disk {values['disk']}: {reason}"
+    return ""
+
+
+def unfit(values: Mapping[str, str]) -> str:
+    """Why driver, backing filesystem and cloud do not go together, or empty."""
+    filesystem, driver = values["backing_filesystem"], drivers.load(values["driver"])
+    if filesystem not in driver.backing_filesystems:
+        return f"{driver.name} does not run on {filesystem}; it runs on {', '.join(driver.backing_filesystems)}"
+    offered = clouds.load(values["cloud"]).axes.get("backing_filesystem")
+    if offered is not None and filesystem not in offered:
+        return f"{values['cloud']} cannot make {filesystem}; it makes {', '.join(offered)}"
+    return ""
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,13 @@
+"""The clouds by name. Names only, so that planning for one cloud never imports another one's SDK. Adding one: a file and a line."""
+
+from importlib import import_module
+
+from stacks.cloud import Cloud
+
+CLOUDS = ("local",)
+
+
+def load(name: str) -> Cloud:
+    """The cloud of that name. Raises ModuleNotFoundError for a name that is not in `CLOUDS`."""
+    cloud: Cloud = import_module(f"stacks.clouds.{name}").CLOUD
+    return cloud

@@ -1,0 +1,161 @@
+"""This machine as a cloud: every host is a Docker engine of its own with its own disk image, side by side. No account, no VM, no bill."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacks import drivers, engines, host_setup, state
+from stacks.cloud import Cloud, Features, HostOutputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.records import Cell
+
+_MODULES = ("overlay", "aufs", "btrfs", "xfs", "ext4", "fuse", "dm_thin_pool", "zfs", "erofs")
+_NEEDED_FREE_BYTES = 4 << 30
+"""Room for a handful of hosts with their images; measured load adds what the matrix asks for."""
+
+
+def _facts(cell: Cell) -> Mapping[str, object]:
+    driver = drivers.load(cell.driver)
+    return {
+        **_machine_facts(),
+        "driver": cell.driver,
+        "explicit": True,
+        "fresh": True,
+        "store": "graphdriver",
+        "fs": cell.backing_filesystem,
+        # Every filesystem is made by host_setup, with file types in its directories.
+        "d_type": True,
+        "loop": not driver.storage_options or not any(option.startswith("dm.thinpooldev") for option in driver.storage_options),
+        "opts": [option.split("=")[0] for option in driver.storage_options],
+        "default_ulimits": "set",
+        "data_on_volume": cell.data_placement == "volume",
+    }
+
+
+@functools.cache
+def _machine_facts() -> Mapping[str, object]:
+    """What can be read of this machine before a host is made. A fact that cannot be read is absent, never guessed."""
+    facts: dict[str, object] = {
+        "kernel": platform.release().split("-")[0],
+        "cgroup": "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
+        "arch": platform.machine(),
+        "rootless": False,
+        "fuse_overlayfs_installed": _which("fuse-overlayfs") is not None,
+        "tool_thin_check": _which("thin_check") is not None,
+        **{f"module_{name}": _has_module(name) for name in _MODULES},
+    }
+    for key, binary in (("docker", "dockerd"), ("containerd", "containerd"), ("runc", "runc")):
+        if version := _version_of(binary):
+            facts[key] = version
+    if distribution := _distribution():
+        facts["distro"] = distribution
+    return facts
+
+
+def _which(binary: str) -> str | None:
+    return shutil.which(binary, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def _version_of(binary: str) -> str:
+    path = _which(binary)
+    if path is None:
+        return ""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    found = re.search(r"\d+\.\d+\.\d+(?:-rc\.?\d+)?", said)
+    return found.group() if found else ""
+
+
+def _has_module(name: str) -> bool:
+    """Built in, loaded, or loadable; `modprobe -n` looks without loading."""
+    if Path("/sys/module", name).exists() or re.search(rf"^(?:nodev)?\t{name}$", Path("/proc/filesystems").read_text(), re.MULTILINE):
+        return True
+    modprobe = _which("modprobe")
+    return modprobe is not None and subprocess.run([modprobe, "-n", "-q", name], capture_output=True, timeout=10, check=False).returncode == 0
+
+
+def _distribution() -> str:
+    path = Path("/etc/os-release")
+    if not path.exists():
+        return ""
+    pairs = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    return f"{pairs.get('ID', '').strip(chr(34))}:{pairs.get('VERSION_ID', '').strip(chr(34)).split('.')[0]}"
+
+
+def _problems() -> tuple[str, ...]:
+    if sys.platform != "linux":
+        return ("the local cloud needs Linux: plan, report and the public clouds work here; run the bench on a Linux machine",)
+    found = []
+    if os.geteuid() != 0:
+        found.append("the local cloud needs root (loop devices, mounts, Docker engines): run with sudo")
+    if not Path("/dev/loop-control").exists():
+        found.append("no loop devices (/dev/loop-control): load the module with modprobe loop, or run outside of the container")
+    binaries = engines.load("distribution").binaries
+    if missing := [binary for binary in binaries if _which(binary) is None]:
+        found.append(f"not on PATH: {', '.join(missing)}: run make setup, or install {', '.join(engines.load('distribution').packages)}")
+    if (free := _free_bytes()) < _NEEDED_FREE_BYTES:
+        found.append(f"only {free >> 20} MiB free for disk images in {state.root()}: free some, or set COWBENCH_STATE to another disk")
+    return tuple(found)
+
+
+def _free_bytes() -> int:
+    directory = state.root()
+    while not directory.exists():
+        directory = directory.parent
+    return shutil.disk_usage(directory).free
+
+
+def _host(stack: str, cells: tuple[Cell, ...]) -> HostOutputs:
+    import pulumi  # noqa: PLC0415 - only a deployment needs it; planning must work without
+
+    from stacks.resources.engine_host import EngineHost  # noqa: PLC0415 - imports pulumi
+
+    cell = cells[0]
+    props = {
+        "stack": stack,
+        "host": cell.host,
+        "engine": cell.engine,
+        "driver": cell.driver,
+        "backing_filesystem": cell.backing_filesystem,
+        "disk_bytes": disk_bytes(cell.disk),
+    }
+    host = EngineHost(cell.host, props)
+    return HostOutputs(
+        resource=host, engine_url=host.engine_url, address=pulumi.Output.from_input(""), facts=host.facts, incarnation=host.incarnation
+    )
+
+
+def disk_bytes(disk: str) -> int:
+    """Bytes of an axis value such as `loop-8GiB`."""
+    found = re.fullmatch(r"loop-(\d+)(MiB|GiB|TiB)", disk)
+    if found is None:
+        raise ValueError(disk)
+    return int(found[1]) << {"MiB": 20, "GiB": 30, "TiB": 40}[found[2]]
+
+
+CLOUD = Cloud(
+    name="local",
+    features=Features(needs_account=False, needs_root=True, chooses_kernel=False),
+    axes={
+        "region": ("here",),
+        "instance_type": ("this-host",),
+        "disk": None,
+        "machine_image": ("this-host",),
+        "engine": engines.ENGINES,
+        "backing_filesystem": tuple(host_setup.FILESYSTEMS),
+    },
+    default_disk="loop-8GiB",
+    facts=_facts,
+    problems=_problems,
+    host=_host,
+)

@@ -1,0 +1,26 @@
+"""The interface of a storage driver. Members live in `stacks.drivers`, one value each: they differ in values, not in code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """A storage driver as a value.
+
+    `backing_filesystems` lists what it runs on, the default first. `kernel_modules` must be loaded or loadable, `binaries` on the host's PATH.
+    `packages` are Debian package names that bring the binaries. `reads_back_as` is what `docker info` says when it is in use.
+    """
+
+    name: str
+    reads_back_as: str
+    backing_filesystems: tuple[str, ...]
+    storage_options: tuple[str, ...] = ()
+    kernel_modules: tuple[str, ...] = ()
+    binaries: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    copies_whole_image: bool = False
+    """True when each container is a full copy of its image (vfs): such a host needs a larger disk."""
+    mechanism: str = ""
+    """One line for the report: how a write reaches the disk through this driver."""

@@ -1,0 +1,13 @@
+"""btrfs: layers are subvolumes and snapshots of a btrfs data root."""
+
+from stacks.driver import Driver
+
+DRIVER = Driver(
+    name="btrfs",
+    reads_back_as="btrfs",
+    backing_filesystems=("btrfs",),
+    kernel_modules=("btrfs",),
+    binaries=("mkfs.btrfs",),
+    packages=("btrfs-progs",),
+    mechanism="the container is a snapshot; a write allocates new extents, no file is copied up",
+)

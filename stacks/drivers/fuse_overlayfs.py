@@ -1,0 +1,13 @@
+"""fuse-overlayfs: overlay in user space, for rootless engines and old kernels."""
+
+from stacks.driver import Driver
+
+DRIVER = Driver(
+    name="fuse-overlayfs",
+    reads_back_as="fuse-overlayfs",
+    backing_filesystems=("ext4", "xfs", "btrfs"),
+    kernel_modules=("fuse",),
+    binaries=("fuse-overlayfs",),
+    packages=("fuse-overlayfs",),
+    mechanism="every call crosses FUSE to one user-space process per container, which copies a file up at its first write",
+)

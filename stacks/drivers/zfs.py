@@ -1,0 +1,13 @@
+"""zfs: layers are datasets and clones of a ZFS pool."""
+
+from stacks.driver import Driver
+
+DRIVER = Driver(
+    name="zfs",
+    reads_back_as="zfs",
+    backing_filesystems=("zfs",),
+    kernel_modules=("zfs",),
+    binaries=("zpool", "zfs"),
+    packages=("zfsutils-linux",),
+    mechanism="the container is a clone; a write goes to new records, checksummed and perhaps compressed",
+)

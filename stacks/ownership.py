@@ -1,0 +1,105 @@
+"""Whose a stack is and how long it may stand: a small file per stack, so that what a killed process left can be told from what is in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import psutil
+
+from bench.errors import DeployError, InputError
+from stacks import state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STANDING_S = 24 * 3600
+"""How long a stack that was asked to stay may stand before `sweep` takes it."""
+
+STACK_NAME_LIMIT = 20
+"""Characters: the name is part of unix socket paths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ownership:
+    """`busy`: the process `pid`, started at `pid_started`, works on the stack. `standing`: it was left on purpose until `expires_at` (Unix time)."""
+
+    stack: str
+    status: Literal["busy", "standing"]
+    pid: int
+    pid_started: float
+    expires_at: float
+
+
+def check_name(stack: str) -> str:
+    """The name itself. Raises InputError for one that cannot be part of paths, cgroups and cloud labels."""
+    if re.fullmatch(rf"[a-z][a-z0-9-]{{0,{STACK_NAME_LIMIT - 1}}}", stack) is None:
+        raise InputError(
+            f"{stack!r} cannot name a stack",
+            where="--stack",
+            next_step=f"use lower-case letters, digits and hyphens, a letter first, at most {STACK_NAME_LIMIT} characters",
+        )
+    return stack
+
+
+def claim(stack: str) -> None:
+    """Mark the stack as worked on by this process. Raises DeployError while another live process works on it."""
+    held = read(stack)
+    if held is not None and held.status == "busy" and held.pid != os.getpid() and is_alive(held):
+        raise DeployError(
+            f"stack {stack} is being worked on by process {held.pid}", where=f"stack {stack}", next_step="wait for it, or choose another --stack"
+        )
+    _write(stack, "busy")
+
+
+def leave_standing(stack: str) -> None:
+    """Mark the stack as left on purpose, for `STANDING_S` seconds."""
+    _write(stack, "standing")
+
+
+def note_if_unknown(stack: str) -> None:
+    """A stack that plain `pulumi up` makes has no record yet: it was left on purpose too."""
+    if read(stack) is None:
+        _write(stack, "standing")
+
+
+def read(stack: str) -> Ownership | None:
+    """The record, or None when there is none or it was torn by a kill."""
+    try:
+        return Ownership(**json.loads(_file(stack).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def is_abandoned(stack: str) -> bool:
+    """Whether nobody will come back for the stack: its process is dead, its time is over, or it has no record."""
+    held = read(stack)
+    if held is None:
+        return True
+    return held.expires_at < time.time() if held.status == "standing" else not is_alive(held)
+
+
+def is_alive(held: Ownership) -> bool:
+    """Whether the very process that wrote the record lives; a pid that was given to another one does not count."""
+    try:
+        return abs(psutil.Process(held.pid).create_time() - held.pid_started) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _file(stack: str) -> Path:
+    return state.stack_dir(stack) / "owner.json"
+
+
+def _write(stack: str, status: Literal["busy", "standing"]) -> None:
+    me = psutil.Process()
+    record = Ownership(stack=stack, status=status, pid=me.pid, pid_started=me.create_time(), expires_at=time.time() + STANDING_S)
+    path = _file(stack)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(asdict(record), indent=2))
+    draft.replace(path)

@@ -1,0 +1,21 @@
+"""The Pulumi program as a function: `__main__.py` runs it under plain `pulumi up`, `stacks.lifecycle` through the Automation API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from stacks import deploy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.records import Cell
+
+
+def run(cells: Iterable[Cell]) -> None:
+    """Deploy the cells and export where each one answers, and the keys as a secret."""
+    deployed = deploy.deploy(cells, pulumi.get_stack())
+    pulumi.export("targets", deployed.targets)
+    pulumi.export("credential", deployed.credential)

@@ -1,0 +1,224 @@
+"""`container`: an S3 server in an engine: its image, its container, and the wait until it answers. Works over any engine URL."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import io
+import tarfile
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+import pulumi
+import requests.exceptions
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+
+from bench import knowledge
+from bench.errors import DeployError
+from bench.records import ServerFacts
+from stacks import address, connection, image, image_archive, servers, state
+from stacks.server import Credential, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker.models.containers import Container as DockerContainer
+
+_READY_TIMEOUT_S = 90
+_LOG_TAIL_LINES = 15
+_INPUTS = ("stack", "host", "cell", "server", "image", "data_placement", "incarnation")
+
+
+class ContainerProvider(ResourceProvider):
+    """Creates and deletes; any changed input replaces the container, and with it the objects in it."""
+
+    serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Load the image, start the container, wait until the server answers. On failure the container is removed again."""
+        server = servers.load(props["server"])
+        with connection.engine(props["engine_url"]) as engine:
+            try:
+                where = props["address"] or _own_address(props, server)
+                container = _start(engine, props, server, where)
+                _wait_until_ready(container, server, where, props["cell"])
+                facts = _read_facts(engine, container, props, server)
+            except docker.errors.APIError as error:
+                _remove(engine, props)
+                raise _refused(error, props["cell"]) from error
+            except BaseException:
+                _remove(engine, props)
+                raise
+        outs = {**props, "endpoint": f"http://{where}:{server.port}", "facts": asdict(facts)}
+        return CreateResult(f"{props['stack']}/{props['cell']}", outs)
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Compare the inputs only: the old side also holds outputs."""
+        replaces = [key for key in _INPUTS if olds.get(key) != news.get(key)]
+        return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Remove the container and its objects; fine when the container, or its whole engine, is already gone."""
+        try:
+            with connection.engine(props["engine_url"]) as engine:
+                _remove(engine, props)
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as gone:
+            # An engine that does not answer takes its containers with it when its host is removed.
+            print(f"cowbench: engine of {props['cell']} does not answer ({type(gone).__name__}); its host's removal ends it")  # noqa: T201 - a provider has no log but its output
+
+
+class Container(Resource, module="cowbench", name="Container"):
+    """Inputs: `_INPUTS`, engine_url, address (empty: one of its own), and the keys, both secret. Outputs: endpoint, facts (`ServerFacts` as JSON)."""
+
+    endpoint: pulumi.Output[str]
+    facts: pulumi.Output[dict[str, Any]]
+
+    def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["access_key", "secret_key"])
+        outputs = {"endpoint": None, "facts": None}
+        super().__init__(ContainerProvider(), name, {**props, **outputs}, pulumi.ResourceOptions.merge(opts, secret))
+
+
+def _own_address(props: dict[str, Any], server: Server) -> str:
+    ports = (server.port, *server.other_ports)
+    return address.reserve(stack=props["stack"], host=props["host"], cell=props["cell"], ports=ports)
+
+
+def _name(props: dict[str, Any]) -> str:
+    return f"cowbench-{props['cell']}"
+
+
+def _start(engine: docker.DockerClient, props: dict[str, Any], server: Server, where: str) -> DockerContainer:
+    credential = Credential(access_key=props["access_key"], secret_key=props["secret_key"])
+    reference = _bring_image(engine, props)
+    volumes = {_name(props): {"bind": server.data_path, "mode": "rw"}} if props["data_placement"] == "volume" else {}
+    container = engine.containers.create(
+        reference,
+        name=_name(props),
+        command=list(server.command(where)),
+        environment=dict(server.environment(credential)),
+        network_mode="host",
+        volumes=volumes,
+        labels={"cowbench.stack": props["stack"], "cowbench.cell": props["cell"]},
+    )
+    _put_files(container, server, credential)
+    container.start()
+    return container
+
+
+def _bring_image(engine: docker.DockerClient, props: dict[str, Any]) -> str:
+    """The image in the engine: pulled by digest where one was given, else loaded from the tar that was built here."""
+    wanted = props["image"]
+    if "@sha256:" in wanted:
+        engine.images.pull(wanted)
+        return str(wanted)
+    built = image.ensure(servers.load(props["server"]).image)
+    # Both placements of a host start at once; the second one then finds the image there.
+    with _one_at_a_time(props):
+        try:
+            engine.images.get(built.image_id)
+        except docker.errors.ImageNotFound:
+            with built.tar.open("rb") as tar:
+                engine.images.load(tar)
+    return str(built.image_id)
+
+
+@contextmanager
+def _one_at_a_time(props: dict[str, Any]) -> Iterator[None]:
+    directory = state.host_dir(props["stack"], props["host"])
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _put_files(container: DockerContainer, server: Server, credential: Credential) -> None:
+    """Files that hold keys reach the container through the engine, never through a bind mount or the command line."""
+    files = server.files(credential)
+    if not files:
+        return
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(text.encode()), 0o600
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    container.put_archive("/", buffer.getvalue())
+
+
+def _wait_until_ready(container: DockerContainer, server: Server, where: str, cell: str) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if _answers(where, server.port, server.ready_path):
+            return
+        container.reload()
+        if container.status in {"exited", "dead"}:
+            raise _not_ready(container, f"the server {server.name} ended by itself", cell)
+        time.sleep(0.1)
+    raise _not_ready(container, f"the server {server.name} did not answer within {_READY_TIMEOUT_S} s", cell)
+
+
+def _answers(where: str, port: int, path: str) -> bool:
+    """True for any answer below 500: a server that refuses an unsigned request is ready."""
+    connection = http.client.HTTPConnection(where, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _refused(error: docker.errors.APIError, cell: str) -> DeployError:
+    said = str(error.explanation or error)
+    meanings = knowledge.explain(said)
+    meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
+    cure = meanings[0].cure if meanings else "look for the engine's own words in dockerd.log of the host"
+    return DeployError(f"the engine refused: {said}{meaning}", where=f"cell {cell}", next_step=cure)
+
+
+def _not_ready(container: DockerContainer, problem: str, cell: str) -> DeployError:
+    log = container.logs(tail=_LOG_TAIL_LINES).decode(errors="replace").strip()
+    meanings = knowledge.explain(log)
+    shown = "".join(f"\n    {line}" for line in log.splitlines()) or "\n    (the container wrote nothing)"
+    meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
+    cure = meanings[0].cure if meanings else "read the container's log above; try the server's image by hand with docker run"
+    return DeployError(f"{problem}; its log:{shown}{meaning}", where=f"cell {cell}", next_step=cure)
+
+
+def _read_facts(engine: docker.DockerClient, container: DockerContainer, props: dict[str, Any], server: Server) -> ServerFacts:
+    container.reload()
+    used = engine.images.get(container.attrs["Image"])
+    mounts = {mount["Destination"]: mount for mount in container.attrs["Mounts"]}
+    really = "volume" if server.data_path in mounts else "writable_layer"
+    if really != props["data_placement"]:
+        raise DeployError(f"data lies in the {really}, planned was {props['data_placement']}", where=f"cell {props['cell']}", next_step="cowbench down, then up")
+    return ServerFacts(
+        name=server.name,
+        version=server.version,
+        layout=server.layout,
+        image=str(props["image"]),
+        image_id=str(used.id),
+        content_digest=image_archive.content_digest(used.attrs["RootFS"]["Layers"]),
+        container_id=str(container.id),
+        data_path=mounts[server.data_path]["Source"] if server.data_path in mounts else f"{server.data_path} (in the container)",
+        command=tuple(container.attrs["Args"]),
+    )
+
+
+def _remove(engine: docker.DockerClient, props: dict[str, Any]) -> None:
+    try:
+        # The objects are thrown away, so the server is killed: some take their ten seconds over SIGTERM.
+        engine.containers.get(_name(props)).remove(force=True, v=True)
+    except docker.errors.NotFound:
+        pass
+    try:
+        engine.volumes.get(_name(props)).remove(force=True)
+    except docker.errors.NotFound:
+        pass
+    address.release(stack=props["stack"], host=props["host"], cell=props["cell"])

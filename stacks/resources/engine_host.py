@@ -1,0 +1,126 @@
+"""`engine_host`: a Docker engine of its own on this machine: disk image, filesystem, mount, daemon. Facts are read back, never assumed."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+
+from bench import knowledge
+from bench.errors import DeployError
+from stacks import drivers, engines, host_setup, ownership, readback, state
+
+if TYPE_CHECKING:
+    from bench.records import HostFacts
+
+_SETUP_TIMEOUT_S = 180
+_LOG_TAIL_LINES = 12
+_INPUTS = ("stack", "host", "engine", "driver", "backing_filesystem", "disk_bytes")
+
+
+class EngineHostProvider(ResourceProvider):
+    """Creates and deletes; any changed input replaces the host, because a filesystem cannot change under a running engine."""
+
+    serialize_as_secret_always = False  # nothing secret is captured, and encrypting the provider costs time at every step
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Run the set-up script and read the host back. On failure nothing is left: what is not in the state would never be found."""
+        setup = _setup(props)
+        try:
+            _run_setup(setup)
+            facts = _checked(readback.host_facts(Path(setup.root)), setup)
+        except BaseException:
+            remove(props["stack"], props["host"])
+            raise
+        # A host made anew answers at the same place: only this tells its containers that theirs are gone.
+        outs = {**props, "engine_url": f"unix://{setup.root}/docker.sock", "facts": asdict(facts), "incarnation": uuid4().hex}
+        return CreateResult(f"{props['stack']}/{props['host']}", outs)
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Compare the inputs only: the old side also holds outputs."""
+        replaces = [key for key in _INPUTS if olds.get(key) != news.get(key)]
+        return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Take the host away, also when it is gone in part or as a whole."""
+        remove(props["stack"], props["host"])
+
+
+class EngineHost(Resource, module="cowbench", name="EngineHost"):
+    """Inputs: stack, host, engine, driver, backing_filesystem, disk_bytes. Outputs: engine_url, facts (`HostFacts` as JSON), incarnation."""
+
+    engine_url: pulumi.Output[str]
+    facts: pulumi.Output[dict[str, Any]]
+    incarnation: pulumi.Output[str]
+
+    def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        outputs = {"engine_url": None, "facts": None, "incarnation": None}
+        super().__init__(EngineHostProvider(), name, {**props, **outputs}, opts)
+
+
+def remove(stack: str, host: str) -> None:
+    """Run the reverse script. Raises DeployError naming what could not be removed."""
+    root = state.host_dir(stack, host)
+    script = host_setup.render_down(root=str(root), owner=state.owner(stack, host))
+    # By standard input: with the path among the arguments the script would find itself and stop itself.
+    done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=_SETUP_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise DeployError(done.stderr.strip() or f"could not remove {root}", where=f"host {host}", next_step="cowbench sweep")
+
+
+def _setup(props: dict[str, Any]) -> host_setup.HostSetup:
+    root = state.host_dir(props["stack"], props["host"])
+    if not state.socket_fits(root):
+        raise DeployError(
+            f"the path {root} is too long for a unix socket ({state.SOCKET_PATH_LIMIT_BYTES} bytes at most)",
+            where=f"host {props['host']}",
+            next_step="set COWBENCH_STATE to a shorter directory, or give the stack a shorter name",
+        )
+    return host_setup.HostSetup(
+        root=str(root),
+        owner=state.owner(props["stack"], props["host"]),
+        device="",
+        disk_bytes=int(props["disk_bytes"]),
+        filesystem=props["backing_filesystem"],
+        driver=drivers.load(props["driver"]),
+        engine=engines.load(props["engine"]),
+        install=False,
+    )
+
+
+def _run_setup(setup: host_setup.HostSetup) -> None:
+    root = Path(setup.root)
+    root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    ownership.note_if_unknown(root.parent.name)
+    script = root / "up.sh"
+    script.write_text(host_setup.render_up(setup))
+    done = subprocess.run(["sh", script], capture_output=True, text=True, timeout=_SETUP_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise _explained(done.stderr.strip(), setup)
+
+
+def _checked(facts: HostFacts, setup: host_setup.HostSetup) -> HostFacts:
+    """An engine that was told a driver may silently take another one; a number measured there would carry the wrong name."""
+    if facts.storage_driver != setup.driver.reads_back_as:
+        raise DeployError(
+            f"the engine was told to use {setup.driver.name} and took {facts.storage_driver}",
+            where=f"host {Path(setup.root).name}",
+            next_step="see dockerd.log of the host; name a driver that this kernel and filesystem can run",
+        )
+    return facts
+
+
+def _explained(problem: str, setup: host_setup.HostSetup) -> DeployError:
+    """The script's word, the end of the engine's log, and what the log's lines are known to mean."""
+    log = Path(setup.root) / "dockerd.log"
+    lines = log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:] if log.exists() else []
+    tail = "".join(f"\n    {line}" for line in lines)
+    meanings = knowledge.explain("\n".join([problem, *lines]))
+    meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
+    cure = meanings[0].cure if meanings else "read the log above; leave the cell out of the matrix, or choose another driver or filesystem"
+    return DeployError(f"{problem}{tail}{meaning}", where=f"host {Path(setup.root).name}", next_step=cure)

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Takes one host of the bench away again, whole or in pieces: processes, cgroups, mounts, loop devices, files.
+# Finds what is its own by cgroup, by environment and by path, never by a list kept elsewhere: a killed set-up leaves no list.
+# Exit codes: 0 nothing is left · 20 something could not be removed (named on stderr)
+set -u
+# @variables@
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+container_pids() {
+    # The path is the tag: cgroup v1 and v2 list it alike.
+    grep -lsF -- "/cowbench.$OWNER/" /proc/[0-9]*/cgroup | cut -d/ -f3
+}
+
+engine_pids() {
+    # By environment (inherited from the set-up script) and by path; the path alone could be a pager that shows our log.
+    {
+        grep -lsazxF -- "COWBENCH_OWNER=$OWNER" /proc/[0-9]*/environ
+        grep -lsaF -- "$ROOT/" /proc/[0-9]*/cmdline
+    } | cut -d/ -f3 | sort -un | while read -r pid; do
+        read -r name <"/proc/$pid/comm" || continue
+        case $name in
+        dockerd | containerd* | runc* | fuse-overlayfs | exe | docker* | mkfs* | mke2fs | mount | losetup | sh | sleep | flock) echo "$pid" ;;
+        esac
+    done 2>/dev/null | grep -vx "$$"
+}
+
+mounts() {
+    # Field 5 is the mount point, spaces as \040; deepest last, so that reversing the order unmounts children first.
+    cut -d' ' -f5 /proc/self/mountinfo | grep -F -- "$ROOT/" | sort -r
+}
+
+loops() {
+    losetup --noheadings --raw --output NAME,BACK-FILE 2>/dev/null | grep -F -- " $ROOT/" | cut -d' ' -f1
+}
+
+kill_all() {
+    signal=$1
+    pids=$({ engine_pids; container_pids; } | sort -un)
+    # shellcheck disable=SC2086 # one word per pid
+    [ -z "$pids" ] || kill "-$signal" $pids 2>/dev/null
+    [ -z "$pids" ]
+}
+
+remove_shim_sockets() {
+    # containerd keeps its shims' sockets in /run/containerd/s, outside of the engine's directory; the bundle knows the name.
+    find "$ROOT/x" -name address -path '*/io.containerd.runtime.v2.task/*' 2>/dev/null | while read -r file; do
+        socket=$(sed 's,^unix://,,' "$file")
+        case $socket in
+        /run/containerd/s/*) rm -f -- "$socket" ;;
+        esac
+    done
+}
+
+remove_cgroups() {
+    # One group per controller under cgroup v1, one in all under v2. Each host has a parent of its own, so no other host is in the way.
+    for group in "/sys/fs/cgroup/cowbench.$OWNER" /sys/fs/cgroup/*/"cowbench.$OWNER"; do
+        [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null
+    done
+}
+
+if [ ! -e "$ROOT" ] && [ -z "$(mounts)" ] && [ -z "$(engine_pids)" ] && [ -z "$(container_pids)" ]; then
+    remove_cgroups
+    exit 0
+fi
+
+# A set-up that is still running holds the lock; it is stopped with the rest below, so a short wait is only politeness.
+if [ -e "$ROOT/lock" ]; then
+    exec 9<"$ROOT/lock"
+    flock -w 1 9 || true
+fi
+
+# The engine's data is thrown away with its disk: nothing is gained by a gentle stop, so it is killed, shims and containers with it.
+round=0
+while ! kill_all KILL; do
+    round=$((round + 1))
+    [ "$round" -lt 50 ] || break
+    sleep 0.1
+done
+
+round=0
+while [ -n "$(mounts)" ] || [ -n "$(loops)" ]; do
+    mounts | while read -r point; do
+        point=$(printf '%b' "$point")
+        umount -- "$point" 2>/dev/null || { [ "$round" -gt 20 ] && umount --lazy -- "$point" 2>/dev/null; }
+    done
+    for device in $(loops); do
+        losetup --detach "$device" 2>/dev/null
+    done
+    [ -z "$(mounts)" ] && [ -z "$(loops)" ] && break
+    round=$((round + 1))
+    [ "$round" -lt 50 ] || break
+    kill_all KILL
+    sleep 0.1
+done
+
+remove_shim_sockets
+remove_cgroups
+left="$(mounts) $(loops)"
+if [ -n "$(printf '%s' "$left" | tr -d ' \n')" ]; then
+    printf 'cowbench: still in use: %s; see: fuser -vm %s/m\n' "$left" "$ROOT" >&2
+    exit 20
+fi
+# Only now: with the disk still mounted this would delete through the mount, slowly.
+rm -rf -- "$ROOT"

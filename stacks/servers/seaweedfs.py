@@ -1,0 +1,49 @@
+"""SeaweedFS: master, volume server, filer and S3 gateway in one process; objects are appended to large volume files."""
+
+import json
+
+from stacks.server import Credential, Server
+
+
+def _command(address: str) -> tuple[str, ...]:
+    return (
+        "-logtostderr=true",
+        "server",
+        "-dir=/data",
+        f"-ip={address}",
+        f"-ip.bind={address}",
+        # A volume per GiB: a bucket grows several volumes at once, and the default of 30 GiB each outgrows the cell's disk.
+        "-master.volumeSizeLimitMB=1024",
+        "-volume.max=256",
+        # The default keeps 1 % of the disk free by refusing writes; the bench wants the filesystem's own answer.
+        "-volume.minFreeSpace=0",
+        "-s3",
+        "-s3.port=8333",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-s3.config=/etc/seaweedfs/s3.json",
+    )
+
+
+def _files(credential: Credential) -> dict[str, str]:
+    keys = {"accessKey": credential.access_key, "secretKey": credential.secret_key}
+    identity = {"name": "cowbench", "credentials": [keys], "actions": ["Admin", "Read", "List", "Tagging", "Write"]}
+    return {"/etc/seaweedfs/s3.json": json.dumps({"identities": [identity]})}
+
+
+SERVER = Server(
+    name="seaweedfs",
+    version="4.48",
+    image="seaweedfs",
+    layout="appended to large volume files, names in a LevelDB",
+    feels_driver=False,
+    port=8333,
+    other_ports=(9333, 19333, 8080, 18080, 8888, 18888, 18333),
+    command=_command,
+    environment=lambda _: {},
+    files=_files,
+    quirks=(
+        "A write is acknowledged from the page cache: it is not flushed to the disk first.",
+        "A deleted object frees no disk space until its volume is compacted.",
+    ),
+)

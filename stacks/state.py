@@ -1,0 +1,59 @@
+"""Where Cowbench keeps what it owns on this machine. Paths only; nothing is created here.
+
+Outside the checkout on purpose: engines and disks outlive a deleted checkout, and any checkout's `sweep` must find them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+SOCKET_PATH_LIMIT_BYTES = 107
+"""Longest path of a unix socket on Linux: `sun_path` holds 108 bytes with the final zero."""
+
+_DEEPEST_SOCKET = "x/containerd/containerd-debug.sock"
+
+
+def root() -> Path:
+    """The state directory: `COWBENCH_STATE`, else /var/lib/cowbench for root, else the user's own state directory."""
+    if path := os.environ.get("COWBENCH_STATE"):
+        return Path(path).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/cowbench")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "cowbench"
+
+
+def hosts() -> Path:
+    """One directory per stack, below it one per host. The name is one letter: unix sockets lie below it."""
+    return root() / "h"
+
+
+def host_dir(stack: str, host: str) -> Path:
+    """Everything of one local host: disk image, mount, engine, its sockets and logs."""
+    return hosts() / stack / host
+
+
+def owner(stack: str, host: str) -> str:
+    """The mark of a host on its processes and cgroups. It starts with the state directory's own mark: two of them share a machine."""
+    return f"{hashlib.sha256(os.fsencode(root())).hexdigest()[:8]}.{stack}.{host}"
+
+
+def socket_fits(directory: Path) -> bool:
+    """Whether the engine's longest socket path below `directory` is one that Linux accepts."""
+    return len(os.fsencode(directory / _DEEPEST_SOCKET)) <= SOCKET_PATH_LIMIT_BYTES
+
+
+def backend() -> Path:
+    """The default Pulumi backend, a directory."""
+    return root() / "pulumi"
+
+
+def passphrase_file() -> Path:
+    """The passphrase of stacks on the default backend, mode 0600."""
+    return root() / "passphrase"
+
+
+def stack_dir(stack: str) -> Path:
+    """What the operator's side keeps about a stack: Pulumi's work directory, targets, credentials (mode 0600)."""
+    return root() / "stacks" / stack

@@ -1,0 +1,102 @@
+"""How the Pulumi CLI is called: which binary, which backend, which passphrase, which environment. No prompt, no update check."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pulumi import automation
+
+from bench.errors import DeployError
+from stacks import image, state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PROJECT = "cowbench"
+STACK_MARK = "COWBENCH_STACK"
+"""Set for every process that Pulumi starts for a stack, so that orphans are found again."""
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+"""Where the program and its packages lie: provider hosts import them from here."""
+
+
+def environment(stack: str = "") -> dict[str, str]:
+    """The variables that make the `pulumi` command work on Cowbench's stacks. The user's own ones win."""
+    ours = {
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_PYTHON_CMD": sys.executable,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")])),
+        **_backend(),
+        **_passphrase(),
+    }
+    if bundled := bundled_cli():
+        # Built from modules: nothing can be downloaded, and trying would only wait for time-outs.
+        ours["PATH"] = f"{bundled.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    if stack:
+        ours[STACK_MARK] = mark(stack)
+    return ours
+
+
+def mark(stack: str) -> str:
+    """The value of `STACK_MARK` for a stack: the state directory and the name."""
+    return f"{state.root()}:{stack}"
+
+
+def bundled_cli() -> Path | None:
+    """The CLI that the bootstrap put into the cache, or None when the one on PATH is used."""
+    path = image.cache_directory() / "bin" / "pulumi"
+    return path if path.exists() else None
+
+
+def _backend() -> Mapping[str, str]:
+    if "PULUMI_BACKEND_URL" in os.environ:
+        return {}
+    state.backend().mkdir(parents=True, exist_ok=True)
+    return {"PULUMI_BACKEND_URL": f"file://{state.backend()}"}
+
+
+def _passphrase() -> Mapping[str, str]:
+    if os.environ.keys() & {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}:
+        return {}
+    path = state.passphrase_file()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        try:
+            # A link does not overwrite: of two processes that start at once one wins, and both then read the same passphrase.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(path)}
+
+
+def command() -> automation.PulumiCommand:
+    """The Pulumi CLI. Raises DeployError when there is none."""
+    bundled = bundled_cli()
+    try:
+        return automation.PulumiCommand(root=str(bundled.parent.parent) if bundled else None)
+    except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions here
+        raise DeployError(
+            f"no usable Pulumi CLI ({error})", next_step="run make setup; or install it from https://www.pulumi.com/docs/install/"
+        ) from error
+
+
+def select(stack: str, program: Callable[[], None]) -> automation.Stack:
+    """The stack, created if it is not there yet, with a work directory of its own: two stacks never write the same file."""
+    directory = state.stack_dir(stack) / "work"
+    directory.mkdir(parents=True, exist_ok=True)
+    options = automation.LocalWorkspaceOptions(
+        work_dir=str(directory),
+        pulumi_command=command(),
+        project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
+        env_vars=environment(stack),
+    )
+    return automation.create_or_select_stack(stack_name=stack, project_name=PROJECT, program=program, opts=options)

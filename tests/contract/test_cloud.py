@@ -1,0 +1,109 @@
+"""Every cloud passes this, unchanged. Pulumi runs under mocks: what the program registers is recorded, nothing is created."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pytest
+
+from bench.records import AXES
+from stacks import axes, clouds
+from stacks.cloud import Cloud
+from tests.cells import cell
+from tests.registry import files_of, folder, modules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Remembers what was registered, and answers with the inputs."""
+
+    def __init__(self) -> None:
+        self.registered: list[pulumi.runtime.MockResourceArgs] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.registered.append(args)
+        return f"{args.name}-id", {**args.inputs, "engine_url": "unix:///x", "facts": {}, "incarnation": "1", "endpoint": "http://x"}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        return dict(args.args), None
+
+
+@pytest.fixture(params=clouds.CLOUDS)
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    return clouds.load(request.param)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    # Mocks keep an event loop of their own; without one in this thread Pulumi makes it under a deprecation warning.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    mocks = Recorder()
+    pulumi.runtime.set_mocks(mocks, project="cowbench", stack="contract", preview=False)
+    yield mocks
+    loop.close()
+
+
+def test_every_file_is_registered_and_every_name_has_its_file() -> None:
+    assert files_of(folder(clouds.__file__)) == modules(clouds.CLOUDS)
+
+
+def test_it_is_called_what_it_is_registered_as() -> None:
+    assert tuple(clouds.load(name).name for name in clouds.CLOUDS) == clouds.CLOUDS
+
+
+def test_every_axis_it_speaks_of_exists(cloud: Cloud) -> None:
+    assert set(cloud.axes) <= set(AXES)
+
+
+def test_a_cell_that_names_nothing_gets_a_value_on_every_axis(cloud: Cloud) -> None:
+    values = axes.filled({"cloud": cloud.name}, "")
+    assert set(values) == set(AXES)
+    assert "" not in values.values()
+
+
+def test_its_default_disk_is_one_it_takes(cloud: Cloud) -> None:
+    assert axes.disk(cloud.default_disk, cloud.name) == cloud.default_disk
+
+
+def test_facts_hold_what_is_planned_and_nothing_unknown(cloud: Cloud) -> None:
+    facts = cloud.facts(cell(cloud=cloud.name))
+    assert facts["driver"] == "overlay2"
+    assert None not in facts.values()
+
+
+def test_every_problem_says_what_to_do(cloud: Cloud) -> None:
+    assert [problem for problem in cloud.problems() if ": " not in problem] == []
+
+
+@pulumi.runtime.test
+def test_cells_that_differ_in_placement_share_one_host(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
+    from stacks import deploy  # noqa: PLC0415 - after the mocks are set, as Pulumi asks
+
+    cells = (cell(cloud=cloud.name), cell(placement="volume", cloud=cloud.name))
+    deployed = deploy.deploy(cells, "contract")
+
+    def judge(_: object) -> None:
+        kinds = [args.typ.rsplit(":", 1)[-1] for args in recorder.registered]
+        assert kinds.count("Container") == 2
+        assert kinds.count("EngineHost") == 1
+
+    return deployed.targets.apply(judge)
+
+
+@pulumi.runtime.test
+def test_no_target_carries_a_secret(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
+    from stacks import deploy  # noqa: PLC0415 - as above
+
+    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract")
+
+    def judge(targets: dict[str, Any]) -> None:
+        assert recorder.registered
+        assert set(targets) == {"schema", "stack", "targets"}
+        assert {"access_key", "secret_key"}.isdisjoint(targets["targets"][0])
+
+    return deployed.targets.apply(judge)

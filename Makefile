@@ -43,4 +43,4 @@ clean: ## remove the environment and tool caches of this checkout; runs/ stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-cache: ## remove what was built for all checkouts: Pulumi, container images
-	@. tools/paths.sh && echo "rm -rf $$CACHE" && chmod -R u+w "$$CACHE" 2>/dev/null; . tools/paths.sh && rm -rf "$$CACHE"
+	@tools/clean-cache

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bench.records import Finding, Target, TrialResult, Workload
 
 When = Literal["before", "after"]
@@ -44,11 +47,13 @@ _TRIALS = """CREATE TABLE trials (
     trial BIGINT, cell VARCHAR, workload VARCHAR, block BIGINT, window_start_ns BIGINT, window_end_ns BIGINT
 )"""
 
-_SAMPLES = """CREATE VIEW samples AS
+_OWN_OPS = ("verify", "prepare", "clean_up")
+"""Ops that the generator does for its own sake; what counts as measured is as in `bench.stats`."""
+
+_SAMPLES = f"""CREATE VIEW samples AS
     SELECT parts.*, trials.* EXCLUDE (trial),
-        start_ns >= window_start_ns AND start_ns < window_end_ns AND op NOT IN ('verify', 'prepare', 'clean_up') AS measured
-    FROM parts JOIN trials USING (trial)"""
-"""The last three are ops that the generator does for its own sake; what counts as measured is as in `bench.stats`."""
+        start_ns >= window_start_ns AND start_ns < window_end_ns AND op NOT IN {_OWN_OPS} AS measured
+    FROM parts JOIN trials USING (trial)"""  # noqa: S608 - the only value is the constant above
 
 
 def query(evidence: Evidence, sql: str) -> list[tuple[Any, ...]]:
@@ -67,6 +72,24 @@ def query(evidence: Evidence, sql: str) -> list[tuple[Any, ...]]:
         database.execute(_SAMPLES)
         rows: list[tuple[Any, ...]] = database.execute(sql).fetchall()
     return rows
+
+
+def successes(evidence: Evidence, result: TrialResult) -> NDArray[np.float64]:
+    """Start and end (nanoseconds since the window's start) and bytes of the trial's successful ops, also of its warm-up.
+
+    One row per op. Only this trial's parts are read, so memory holds no more than one trial.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import, and the checks before the load need no samples
+    from pyarrow import parquet  # noqa: PLC0415 - same
+
+    names = {part.rpartition("/")[2] for part in result.parts}
+    paths = [part for part in evidence.parts if part.name in names]
+    if not paths:
+        return np.empty((0, 3))
+    filters = [("trial", "=", result.trial.index), ("error", "=", ""), ("op", "not in", _OWN_OPS)]
+    table = parquet.read_table(paths, columns=["start_ns", "end_ns", "bytes"], filters=filters)
+    rows: NDArray[np.float64] = np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
+    return rows - (result.window_start_ns, result.window_start_ns, 0)
 
 
 def _row(result: TrialResult) -> tuple[int, str, str, int, int, int]:

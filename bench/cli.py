@@ -18,9 +18,11 @@ import typer
 from bench.errors import CowbenchError, DeployError, InputError, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bench.records import Run, Summary
+    from _typeshed import DataclassInstance
+
+    from bench.records import Finding, Run, Summary
     from bench.terminal import Screen
     from stacks.lifecycle import Standing, Step
     from stacks.matrix import Matrix
@@ -44,7 +46,7 @@ EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Show what this machine can run, and why not the rest."""
-    from stacks import doctor as examination  # noqa: PLC0415 - each verb imports only what it needs: the shell waits for it
+    from stacks import doctor as examination
 
     abilities = examination.examine()
     if as_json:
@@ -52,7 +54,10 @@ def doctor(as_json: AsJson = False) -> None:
         return
     screen = _screen()
     for ability in abilities:
-        screen.say(f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<26}{ability.reason}", "" if ability.works else "yellow")
+        screen.say(
+            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<26}{ability.reason}",
+            "" if ability.works else "yellow",
+        )
         if ability.fix:
             screen.say(f"{'':38}next: {ability.fix}", "dim")
 
@@ -62,7 +67,14 @@ def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
     """Show the cells of a matrix, and those left out with the reason. Nothing is created."""
     wanted, planned = _plan(matrix)
     if as_json:
-        _print_json({"matrix": wanted.name, "cells": _plain(planned.cells), "left_out": _plain(planned.left_out), "warnings": _plain(planned.warnings)})
+        _print_json(
+            {
+                "matrix": wanted.name,
+                "cells": _plain(planned.cells),
+                "left_out": _plain(planned.left_out),
+                "warnings": _plain(planned.warnings),
+            }
+        )
         return
     _show_plan(_screen(), wanted, planned)
 
@@ -70,7 +82,7 @@ def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
 @app.command()
 def preview(matrix: MatrixFile, stack: StackName = "") -> None:
     """Show what `up` would create, change or delete."""
-    from stacks import lifecycle  # noqa: PLC0415
+    from stacks import lifecycle
 
     wanted, planned = _plan(matrix)
     changes = lifecycle.preview(_stack_name(stack or wanted.name), planned.cells, _step_lines(_screen()))
@@ -80,7 +92,7 @@ def preview(matrix: MatrixFile, stack: StackName = "") -> None:
 @app.command()
 def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> None:
     """Deploy the matrix and leave it standing. A second call changes nothing."""
-    from stacks import ownership  # noqa: PLC0415
+    from stacks import ownership
 
     wanted, planned = _plan(matrix)
     name = _stack_name(stack or wanted.name)
@@ -93,15 +105,18 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
         return
     for target in json.loads(standing.targets_json)["targets"]:
         screen.say(f"  {target['cell']['name']:<48} {target['endpoint']}")
-    screen.say(f"standing for {ownership.STANDING_S // 3600} h; next: cowbench run {matrix} --stack {name}, then cowbench down --stack {name}")
+    screen.say(
+        f"standing for {ownership.STANDING_S // 3600} h; "
+        f"next: cowbench run {matrix} --stack {name}, then cowbench down --stack {name}"
+    )
 
 
 @app.command()
 def check(stack: StackName = "", as_json: AsJson = False) -> None:
     """Ask every engine again: is what was planned really running?"""
-    from bench import checks, targets  # noqa: PLC0415
-    from bench.check import Evidence  # noqa: PLC0415
-    from stacks import readback  # noqa: PLC0415
+    from bench import checks, targets
+    from bench.check import Evidence
+    from stacks import readback
 
     standing = _standing(stack)
     _, deployed = targets.parse(standing.targets_json)
@@ -116,13 +131,15 @@ def check(stack: StackName = "", as_json: AsJson = False) -> None:
 
 @app.command()
 def run(
-    matrix: Annotated[Path | None, typer.Argument(help="The matrix whose load is run; not needed with --resume.", show_default=False)] = None,
+    matrix: Annotated[
+        Path | None, typer.Argument(help="The matrix whose load is run; not needed with --resume.", show_default=False)
+    ] = None,
     stack: StackName = "",
     runs: RunsFolder = Path("runs"),
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run folder.")] = None,
 ) -> None:
     """Measure a standing stack, or go on with an interrupted run at its next trial."""
-    from bench import store  # noqa: PLC0415
+    from bench import store
 
     screen = _screen()
     with _signals_interrupt():
@@ -145,7 +162,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Compute the summary and write the reports again from the samples. Needs no cloud, network or root."""
-    from bench import store  # noqa: PLC0415
+    from bench import store
 
     chosen = folder or store.newest(runs)
     if chosen is None:
@@ -162,12 +179,14 @@ def down(stack: StackName = "") -> None:
 
 @app.command()
 def sweep(
-    everything: Annotated[bool, typer.Option("--all", help="Also stacks that are in use or were left standing on purpose.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also stacks that are in use or were left standing on purpose.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find what killed runs left on this machine, show it, and remove it."""
-    from stacks import sweep as sweeping  # noqa: PLC0415
+    from stacks import sweep as sweeping
 
     screen = _screen(quiet=as_json)
     doomed = sweeping.stacks() if everything else sweeping.abandoned_stacks()
@@ -215,9 +234,9 @@ def bench(
 @app.command(name="env")
 def environment() -> None:
     """Print the variables with which the plain `pulumi` command works here: eval "$(cowbench env)"."""
-    import shlex  # noqa: PLC0415
+    import shlex
 
-    from stacks import workspace  # noqa: PLC0415
+    from stacks import workspace
 
     for name, value in workspace.environment().items():
         print(f"export {name}={shlex.quote(value)}")
@@ -226,14 +245,14 @@ def environment() -> None:
 @app.command()
 def version() -> None:
     """Print the version of Cowbench and of what it measures with."""
-    from bench.run import versions  # noqa: PLC0415
+    from bench.run import versions
 
     for name, value in versions().items():
         print(f"{name} {value}")
 
 
 def _plan(path: Path) -> tuple[Matrix, Plan]:
-    from stacks import matrix, plan  # noqa: PLC0415
+    from stacks import matrix, plan
 
     wanted = matrix.read(path)
     return wanted, plan.plan(wanted, plan.facts_of)
@@ -241,22 +260,30 @@ def _plan(path: Path) -> tuple[Matrix, Plan]:
 
 def _show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
     load = matrix.load
-    screen.say(f"{len(planned.cells)} cells, {len(planned.left_out)} left out; {len(load.workloads)} workloads, {load.blocks} blocks, seed {load.seed}")
+    screen.say(
+        f"{len(planned.cells)} cells, {len(planned.left_out)} left out; "
+        f"{len(load.workloads)} workloads, {load.blocks} blocks, seed {load.seed}"
+    )
     for cell in planned.cells:
-        screen.say(f"  {cell.name:<50} {cell.driver} on {cell.backing_filesystem}, {cell.server}, {cell.data_placement.replace('_', ' ')}")
+        placement = cell.data_placement.replace("_", " ")
+        screen.say(f"  {cell.name:<50} {cell.driver} on {cell.backing_filesystem}, {cell.server}, {placement}")
     seen: set[str] = set()
     for left_out in planned.left_out:
-        if left_out.cell.host not in seen:
-            screen.say(f"  left out: {left_out.cell.driver} on {left_out.cell.backing_filesystem}: {left_out.reason} ({left_out.source})", "yellow")
+        cell = left_out.cell
+        if cell.host not in seen:
+            screen.say(
+                f"  left out: {cell.driver} on {cell.backing_filesystem}: {left_out.reason} ({left_out.source})",
+                "yellow",
+            )
             screen.say(f"            next: {left_out.fix}", "dim")
-        seen.add(left_out.cell.host)
-    for name, trials in (("trials", len(planned.cells) * len(load.workloads) * load.blocks),):
-        seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * len(planned.cells) * load.blocks
-        screen.say(f"{trials} {name}, {seconds / 60:.1f} min of load")
+        seen.add(cell.host)
+    passes = len(planned.cells) * load.blocks
+    seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
+    screen.say(f"{passes * len(load.workloads)} trials, {seconds / 60:.1f} min of load")
 
 
 def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
-    from stacks import clouds, lifecycle, ownership  # noqa: PLC0415
+    from stacks import clouds, lifecycle, ownership
 
     for cloud in sorted({cell.cloud for cell in planned.cells}):
         if problems := clouds.load(cloud).problems():
@@ -268,7 +295,7 @@ def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
 
 
 def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
-    from bench import run, targets  # noqa: PLC0415
+    from bench import run, targets
 
     _, deployed = targets.parse(standing.targets_json)
     return run.start(
@@ -286,7 +313,7 @@ def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Pat
 
 
 def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
-    from bench import run  # noqa: PLC0415
+    from bench import run
 
     started = time.monotonic()
     with screen.measuring() as show:
@@ -297,8 +324,8 @@ def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
 
 def _report(screen: Screen, folder: Path, *, as_json: bool = False, whole: bool = False) -> int:
     """Judge and write; the verdicts on the screen, the whole Markdown if asked. Gives the exit code."""
-    from bench import judge  # noqa: PLC0415
-    from bench.report import words  # noqa: PLC0415
+    from bench import judge
+    from bench.report import words
 
     with screen.timed(f"report in {folder}"):
         done, summary = judge.judge(folder)
@@ -322,7 +349,7 @@ def _outcome(done: Run, summary: Summary) -> int:
 
 
 def _end(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
-    from stacks import ownership  # noqa: PLC0415
+    from stacks import ownership
 
     if keep:
         ownership.leave_standing(name)
@@ -332,32 +359,32 @@ def _end(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
 
 
 def _down(screen: Screen, name: str) -> None:
-    from stacks import lifecycle  # noqa: PLC0415
+    from stacks import lifecycle
 
     with screen.timed(f"stack {name} down, nothing left"):
         lifecycle.down(name, _step_lines(screen))
 
 
 def _has_results(folder: Path) -> bool:
-    from bench import store  # noqa: PLC0415
+    from bench import store
 
     return bool(store.results(folder))
 
 
 def _standing(stack: str) -> Standing:
-    from stacks import lifecycle  # noqa: PLC0415
+    from stacks import lifecycle
 
     return lifecycle.standing(_stack_name(stack or _only_stack()))
 
 
 def _stack_name(name: str) -> str:
-    from stacks import ownership  # noqa: PLC0415
+    from stacks import ownership
 
     return ownership.check_name(name)
 
 
 def _only_stack() -> str:
-    from stacks import lifecycle  # noqa: PLC0415
+    from stacks import lifecycle
 
     names = lifecycle.standing_stacks()
     if len(names) == 1:
@@ -366,7 +393,7 @@ def _only_stack() -> str:
     raise InputError("which stack?", where="--stack", next_step=f"--stack NAME, {known}")
 
 
-def _step_lines(screen: Screen) -> Any:  # noqa: ANN401 - a function of Step, whose module this one imports late
+def _step_lines(screen: Screen) -> Callable[[Step], None]:
     def show(step: Step) -> None:
         if step.done and not screen.live:
             screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}")
@@ -376,7 +403,7 @@ def _step_lines(screen: Screen) -> Any:  # noqa: ANN401 - a function of Step, wh
     return show
 
 
-def _show_findings(screen: Screen, findings: Any, none: str) -> None:  # noqa: ANN401 - any sequence of Finding
+def _show_findings(screen: Screen, findings: Sequence[Finding], none: str) -> None:
     for finding in findings:
         place = f"{finding.cell}: " if finding.cell else ""
         screen.say(f"{finding.level}: {place}{finding.text}", "red" if finding.level == "error" else "yellow")
@@ -386,12 +413,12 @@ def _show_findings(screen: Screen, findings: Any, none: str) -> None:  # noqa: A
 
 
 def _screen(*, quiet: bool = False) -> Screen:
-    from bench.terminal import Screen  # noqa: PLC0415
+    from bench.terminal import Screen
 
     return Screen(quiet=quiet)
 
 
-def _plain(records: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any sequence of dataclasses
+def _plain(records: Iterable[DataclassInstance]) -> list[dict[str, Any]]:
     return [asdict(record) for record in records]
 
 
@@ -417,7 +444,9 @@ def _signals_wait(screen: Screen) -> Iterator[None]:
     """While things are taken away an impatient Ctrl-C is answered, not obeyed: stopping here is what leaves things behind."""
 
     def answer(_number: int, _frame: object) -> None:
-        screen.say("taking the stack away; this ends by itself in a few seconds (kill -9 leaves work for: cowbench sweep)", "yellow")
+        screen.say(
+            "taking the stack away; this ends by itself in a few seconds (kill -9 leaves work for: cowbench sweep)", "yellow"
+        )
 
     before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

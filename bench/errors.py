@@ -86,11 +86,9 @@ def classify(error: BaseException) -> Failure:
     for link in chain:
         if (response := getattr(link, "response", None)) and isinstance(response, dict):
             return _answered(response)
-    for table in (_TELLING, _WRAPPERS):
+    for wrappers_too in (False, True):
         for link in chain:
-            if place := _by_class(link, table):
-                return Failure(*place, code=_code(link))
-            if place := _BY_ERRNO.get(getattr(link, "errno", None) or 0):
+            if place := _place(link, wrappers_too=wrappers_too):
                 return Failure(*place, code=_code(link))
     return Failure("client", "unexpected", _word(type(error).__name__))
 
@@ -208,14 +206,22 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [kept, getattr(link, "reason", None), *link.args, link.__cause__, link.__context__]
 
 
-def _by_class(error: BaseException, table: dict[str, tuple[Layer, str]]) -> tuple[Layer, str] | None:
-    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
-    return next((table[name] for name in names if name in table), None)
+def _place(error: BaseException, *, wrappers_too: bool) -> tuple[Layer, str] | None:
+    """By the nearest known class; a wrapper's own bases do not count, since some derive from what they may wrap."""
+    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
+    known = next((name for name in names if name in _TELLING or name in _WRAPPERS), "")
+    if known in _TELLING:
+        return _TELLING[known]
+    return _BY_ERRNO.get(_number(error)) or (_WRAPPERS.get(known) if wrappers_too else None)
 
 
 def _code(error: BaseException) -> str:
-    number = getattr(error, "errno", None)
-    return errno.errorcode.get(number, _word(type(error).__name__)) if number else _word(type(error).__name__)
+    number = _number(error)
+    return errno.errorcode[number] if number in _BY_ERRNO else _word(type(error).__name__)
+
+
+def _number(error: BaseException) -> int:
+    return getattr(error, "errno", None) or 0
 
 
 def _word(text: str) -> str:

@@ -22,19 +22,18 @@ from gevent.queue import Queue
 from bench import clients, workloads
 from bench.client import Settings
 from bench.content import Content
+from bench.generator_crowd import Crowd
+from bench.generator_process import CREDENTIALS_VARIABLE
 from bench.generator_samples import SampleLog
 from bench.generator_stock import FILLERS, Stock
-from bench.generator_trial import Crowd, Pass
-from bench.records import Load, Trial, TrialResult, Workload
+from bench.generator_trial import Pass
+from bench.records import Load, Trial, Workload
 from bench.workload import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.client import Client
-
-CREDENTIALS_VARIABLE: Final = "COWBENCH_GENERATOR_CREDENTIALS"
-"""Names to key pairs as JSON: the environment is the one way that neither `ps` nor a log shows."""
 
 BUCKET: Final = "cowbench"
 """One bucket per target: some servers reserve space for each bucket."""
@@ -97,6 +96,8 @@ class Service:
         if request["do"] == "prepare":
             return {"problem": stock.prepare()}
         if request["do"] == "clean_up":
+            # The bucket may go with the last object: what we know of the target's other workloads is then no longer true.
+            self._stocks = {known: each for known, each in self._stocks.items() if known[0] != request["endpoint"]}
             return {"problem": stock.clear()}
         return self._measure(Trial(**request["trial"]), stock, request["endpoint"], request["credential"])
 
@@ -122,7 +123,7 @@ class Service:
         stock.used(run.used, ran_out=run.ran_out)
         if problem := stock.remove(run.created, uploads="multipart" in run.kind.creates and run.tally.failed_ops > 0):
             log.warning("after trial %d: %s", trial.index, problem)
-        return {"problem": "", "result": _plain(replace(result, parts=run.samples.close(), samples=run.samples.count))}
+        return {"problem": "", "result": asdict(replace(result, parts=run.samples.close(), samples=run.samples.count))}
 
     def _report(self, run: Pass) -> None:
         """Progress while the trial runs, and samples to disk when there are many."""
@@ -178,10 +179,6 @@ class Service:
         while True:
             gevent.sleep(_ALIVE_S)
             self._say({"event": "alive"})
-
-
-def _plain(result: TrialResult) -> dict[str, Any]:
-    return asdict(result)
 
 
 def _take_standard_output() -> Callable[[dict[str, Any]], None]:

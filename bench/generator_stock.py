@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 FILLERS: Final = 8
 """Objects put or deleted at once while nothing is measured."""
 
-_BATCH_KEYS: Final = 1000
-"""The most keys of one DeleteObjects and of one page, by the S3 API."""
+_LISTED_KEYS: Final = 1000
+"""The most keys of one page, by the S3 API."""
+
+_DELETED_KEYS: Final = 250
+"""Keys of one DeleteObjects (at most 1000): servers work them off one after another, so several requests go side by side."""
 
 _PATIENCE_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between tries of what prepares: a server that answers may still be making its first volumes."""
@@ -84,9 +87,15 @@ class Stock:
             return "" if absent else _problem("the bucket could not be listed", listed)
         if problem := self._delete_all(list(found)):
             return problem
-        removed = self._session.client.remove_bucket(self._session.bucket)
-        others = removed.failure is not None and removed.failure.code == "BucketNotEmpty"
-        return "" if others or not removed.failure else _problem("the bucket could not be removed", removed)
+        return self._remove_empty_bucket()
+
+    def _remove_empty_bucket(self) -> str:
+        """Looks before it removes: SeaweedFS removes a bucket with everything in it, and other workloads share this one."""
+        client, bucket = self._session.client, self._session.bucket
+        if client.list_page(bucket, "", "", 1).entries:
+            return ""
+        removed = client.remove_bucket(bucket)
+        return _problem("the bucket could not be removed", removed) if removed.failure else ""
 
     def _fill(self) -> str:
         present = self._present if self._present is not None else set()
@@ -113,21 +122,22 @@ class Stock:
         found: dict[str, int] = {}
         after = ""
         while True:
-            page = self._session.client.list_page(self._session.bucket, prefix(self.workload), after, _BATCH_KEYS)
+            page = self._session.client.list_page(self._session.bucket, prefix(self.workload), after, _LISTED_KEYS)
             found.update(page.entries)
             if page.outcome.failure or not page.more or not page.entries:
                 return found, page.outcome
             after = page.entries[-1][0]
 
     def _delete_all(self, keys: Sequence[str]) -> str:
-        for at in range(0, len(keys), _BATCH_KEYS):
-            batch = keys[at : at + _BATCH_KEYS]
-            # Not every server has DeleteObjects, and it may do only a part of its work.
-            if self._session.client.delete_many(self._session.bucket, batch).failure:
-                for outcome in Pool(FILLERS).imap_unordered(self._delete, batch):
-                    if outcome.failure:
-                        return _problem("objects could not be deleted", outcome)
-        return ""
+        batches = [keys[at : at + _DELETED_KEYS] for at in range(0, len(keys), _DELETED_KEYS)]
+        return next(filter(None, Pool(FILLERS).imap_unordered(self._delete_batch, batches)), "")
+
+    def _delete_batch(self, keys: Sequence[str]) -> str:
+        """Not every server has DeleteObjects, and it may do only a part of its work: then one by one."""
+        if not self._session.client.delete_many(self._session.bucket, keys).failure:
+            return ""
+        failed = next((outcome for outcome in map(self._delete, keys) if outcome.failure), None)
+        return _problem("objects could not be deleted", failed) if failed else ""
 
     def _delete(self, key: str) -> Outcome:
         return _persist(lambda: self._session.client.delete(self._session.bucket, key))

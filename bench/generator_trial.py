@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import gevent
 from gevent.event import Event
-from locust import User, task
-from locust.env import Environment
-from locust.exception import StopUser
 
 from bench import ops
 from bench.client import Outcome
@@ -25,6 +22,7 @@ from bench.records import TrialResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bench.generator_crowd import Crowd
     from bench.generator_samples import SampleLog
     from bench.records import ClientHealth, Load, Trial, Workload
     from bench.workload import Op, Session, WorkloadKind
@@ -34,40 +32,11 @@ log = logging.getLogger(__name__)
 _GRACE_S: Final = 5.0
 """How long users may take beyond the longest op before they are ended by force: only a fault of ours gets here."""
 
+_READERS: Final = 4
+"""Objects read back at once after the window: enough to keep one core busy."""
+
 _INLINE_BYTES: Final = 1 << 17
 """Content up to this is hashed at once (about 0.1 ms); more goes to a thread, so that the other users are not held up."""
-
-
-class Crowd:
-    """Locust's users, kept over the trials: its environment and runner are made once."""
-
-    def __init__(self) -> None:
-        self._work: Callable[[], None] = lambda: None
-        crowd = self
-
-        class S3User(User):
-            @task
-            def follow_the_plan(self) -> None:
-                crowd._work()
-                raise StopUser
-
-        self.environment = Environment(user_classes=[S3User])
-        self._runner = self.environment.create_local_runner()
-
-    def start(self, users: int, work: Callable[[], None]) -> None:
-        """Each user does `work` once. Returns at once."""
-        self._work = work
-        self.environment.stats.clear_all()
-        # Straight to the users: `start` would ramp them up by the second.
-        self._runner.spawn_users({"S3User": users})
-
-    def join(self, timeout_s: float) -> bool:
-        """Waits for all users to be done; whether they are."""
-        return bool(self._runner.user_greenlets.join(timeout=timeout_s))
-
-    def stop(self) -> None:
-        """Ends the users that are left."""
-        self._runner.stop()
 
 
 @dataclass(slots=True)
@@ -134,8 +103,13 @@ class Pass:
 
     def verify_rest(self) -> None:
         """Reads back what was chosen for verification and could not be checked on the way: ops `verify`, after the window."""
+        readers = min(self.workload.concurrency, len(self.unverified), _READERS)
+        rest = iter(self.unverified)
+        gevent.joinall([gevent.spawn(self._read_back, rest) for _ in range(readers)], raise_error=True)
+
+    def _read_back(self, rest: Iterator[Op]) -> None:
         session = self.session()
-        for op in self.unverified:
+        for op in rest:
             start_ns = perf_counter_ns()
             outcome = self._bounded(ops.verify_stored, session, op)
             error = str(outcome.failure or "")
@@ -178,7 +152,7 @@ class Pass:
             failure = self._verify(session, op)
         self._count(outcome, failure, start_ns, end_ns)
         self.samples.add(op, outcome, name=op.name, start_ns=start_ns, end_ns=end_ns, error=str(failure or ""))
-        self._tell_locust(op, outcome, failure, end_ns - start_ns)
+        self.crowd.tell(op.name, self.workload.name, outcome.bytes, end_ns - start_ns, failure)
         if failure:
             # A refused connection fails without waiting for anything: let the others have their turn.
             gevent.sleep(0)
@@ -217,17 +191,6 @@ class Pass:
             tally.window_ns.append(end_ns - start_ns)
             tally.window_succeeded += 0 if failure else 1
             tally.window_unreachable += 1 if failure and _unreachable(failure) else 0
-
-    def _tell_locust(self, op: Op, outcome: Outcome, failure: Failure | None, took_ns: int) -> None:
-        """For Locust's live page and for what listens to it; the report takes its numbers from the samples."""
-        self.crowd.environment.events.request.fire(  # type: ignore[no-untyped-call] # Locust types its events in part
-            request_type=op.name,
-            name=self.workload.name,
-            response_time=took_ns / 1e6,
-            response_length=outcome.bytes,
-            exception=str(failure) if failure else None,
-            context={},
-        )
 
     def _stamps(self, health: ClientHealth, mean_lag_ns: int) -> tuple[str, ...]:
         tally = self.tally

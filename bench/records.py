@@ -167,7 +167,10 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientHealth:
-    """The generator's own state inside the measured window. Shares are of one core, lags in nanoseconds."""
+    """The generator's own state inside the measured window: lags in nanoseconds.
+
+    `cpu_share` is of one core (one process can use hardly more), the host's shares are of all its cores.
+    """
 
     cpu_share: float
     hub_lag_p99_ns: int

@@ -59,7 +59,11 @@ class Screen:
 @contextmanager
 def _live_view(console: Console) -> Iterator[Callable[[Status], None]]:
     progress = Progress(
-        TextColumn("{task.description:<8}"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), console=console
+        TextColumn("{task.description:<8}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
     )
     blocks = progress.add_task("blocks", total=1, note="")
     trials = progress.add_task("trials", total=1, note="")
@@ -81,7 +85,8 @@ def _plain_view(screen: Screen) -> Callable[[Status], None]:
         due = time.monotonic() - shown["at"] > _PLAIN_EVERY_S
         if status.blocks_done != shown["block"] or due:
             shown["block"], shown["at"] = status.blocks_done, time.monotonic()
-            screen.say(f"block {status.blocks_done}/{status.blocks}  trial {status.trials_done}/{status.trials}  {_clock(status.left_s)} left  {_line(status)}")
+            counts = f"block {status.blocks_done}/{status.blocks}  trial {status.trials_done}/{status.trials}"
+            screen.say(f"{counts}  {_clock(status.left_s)} left  {_line(status)}")
 
     return show
 

@@ -5,11 +5,12 @@ A cloud gives us a host and nothing more: Pulumi owns create, update and delete,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pulumi
 
     from bench.records import Cell
@@ -43,7 +44,8 @@ class Cloud:
     """A cloud as a value.
 
     `defaults` fills the axes that a matrix leaves out. `facts` tells, before anything is created, what a host made for
-    a cell would be like (keys as in `bench.knowledge`); a fact that cannot be known is absent. `problems` lists what keeps this machine or account from using
+    a cell would be like (keys as in `bench.knowledge`); a fact that cannot be known is absent. `problems` lists what keeps
+    this machine or account from using
     the cloud, each with its cure, empty when it can. `host` makes one host for all `cells` that share it.
     """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """What the program exports: `targets` is `targets.json` as plain data without any secret, `credential` the keys, a secret output."""
+    """What the program exports: `targets`, `targets.json` as plain data without any secret, and `credential`, the keys."""
 
     targets: pulumi.Output[dict[str, Any]]
     credential: pulumi.Output[dict[str, str]]
@@ -39,7 +39,7 @@ def deploy(cells: Iterable[Cell], stack: str) -> Deployed:
         targets += [_target(cell, host, credential, stack) for cell in members]
     return Deployed(
         targets=pulumi.Output.all(*targets).apply(lambda done: {"schema": TARGETS_SCHEMA, "stack": stack, "targets": list(done)}),
-        credential=pulumi.Output.secret({"access_key": credential.access_key, "secret_key": credential.secret_key}),
+        credential=pulumi.Output.secret(pulumi.Output.all(access_key=credential.access_key, secret_key=credential.secret_key)),
     )
 
 
@@ -62,6 +62,6 @@ def _target(cell: Cell, host: HostOutputs, credential: Credential, stack: str) -
         pulumi.ResourceOptions(depends_on=[host.resource], parent=host.resource, deleted_with=host.resource),
     )
     known = {"cell": asdict(cell), "credential": stack}
-    return pulumi.Output.all(endpoint=container.endpoint, engine_url=host.engine_url, host=host.facts, server=container.facts).apply(
-        lambda facts: {**known, **facts}
-    )
+    return pulumi.Output.all(
+        endpoint=container.endpoint, engine_url=host.engine_url, host=host.facts, server=container.facts
+    ).apply(lambda facts: {**known, **facts})

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Driver:
     """A storage driver as a value.
 
-    `backing_filesystems` lists what it runs on, the default first. `kernel_modules` must be loaded or loadable, `binaries` on the host's PATH.
+    `backing_filesystems` lists what it runs on, the default first. `kernel_modules` must be loaded or loadable, `binaries` on
+    the host's PATH.
     `packages` are Debian package names that bring the binaries. `reads_back_as` is what `docker info` says when it is in use.
     """
 

@@ -1,4 +1,4 @@
-"""preview, up, down: one stack's life through Pulumi's Automation API, with every end tidy: interrupted, failed, killed, repeated."""
+"""preview, up, down: one stack's life through Pulumi's Automation API, with every end tidy, also a killed one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 from pulumi.automation import CommandError, EngineEvent, OpType
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pulumi.automation import Stack
+    from pulumi.automation.events import StepEventMetadata
 
     from bench.records import Cell
 
@@ -63,7 +64,8 @@ def preview(stack: str, cells: Iterable[Cell], observe: Callable[[Step], None]) 
 def up(stack: str, cells: Iterable[Cell], observe: Callable[[Step], None]) -> Standing:
     """Make the stack what the cells say. A second call changes nothing; a changed cell replaces only itself.
 
-    The caller holds the stack (`ownership.claim`). Raises DeployError with the resource's own words; what was made stays until `down`.
+    The caller holds the stack (`ownership.claim`). Raises DeployError with the resource's own words; what was made stays until
+    `down`.
     """
     wanted = tuple(cells)
     with _explained(stack) as problems:
@@ -76,7 +78,7 @@ def up(stack: str, cells: Iterable[Cell], observe: Callable[[Step], None]) -> St
         targets_json=json.dumps(result.outputs["targets"].value, indent=2, sort_keys=True),
         access_key=credential["access_key"],
         secret_key=credential["secret_key"],
-        changes=dict(result.summary.resource_changes or {}),
+        changes={_operation(kind): count for kind, count in (result.summary.resource_changes or {}).items()},
     )
     _keep(standing)
     return standing
@@ -112,7 +114,9 @@ def standing(stack: str) -> Standing:
         keys = json.loads((directory / "credential.json").read_text())
         return Standing(stack=stack, targets_json=(directory / "targets.json").read_text(), changes={}, **keys)
     except (OSError, ValueError, TypeError) as error:
-        raise DeployError(f"stack {stack} does not stand", where=f"stack {stack}", next_step=f"cowbench up MATRIX --stack {stack}") from error
+        raise DeployError(
+            f"stack {stack} does not stand", where=f"stack {stack}", next_step=f"cowbench up MATRIX --stack {stack}"
+        ) from error
 
 
 def standing_stacks() -> tuple[str, ...]:
@@ -137,7 +141,7 @@ def _destroy(stack: str, observe: Callable[[Step], None]) -> None:
 
 
 def _forget(stack: str) -> None:
-    """The stack is gone: its state, its locks, its directory. Forced, because a killed create leaves an entry that nothing can delete."""
+    """Remove state, locks and directory. Forced, because a killed create leaves an entry that nothing can delete."""
     if has_state(stack):
         with _explained(stack):
             workspace.select(stack, lambda: None).workspace.remove_stack(stack, force=True)
@@ -155,7 +159,11 @@ def _free_stale_lock(stack: str, pulumi_stack: Stack) -> None:
         except (OSError, ValueError, KeyError, TypeError):
             pid = 0
         if pid and psutil.pid_exists(pid):
-            raise DeployError(f"Pulumi process {pid} works on stack {stack}", where=f"stack {stack}", next_step="wait for it, or stop it, then try again")
+            raise DeployError(
+                f"Pulumi process {pid} works on stack {stack}",
+                where=f"stack {stack}",
+                next_step="wait for it, or stop it, then try again",
+            )
         pulumi_stack.cancel()
         return
 
@@ -172,7 +180,7 @@ def _listener(observe: Callable[[Step], None], problems: list[str]) -> Callable[
     return listen
 
 
-def _tell(observe: Callable[[Step], None], metadata: Any, *, done: bool) -> None:  # noqa: ANN401 - the SDK's own metadata type is not exported
+def _tell(observe: Callable[[Step], None], metadata: StepEventMetadata, *, done: bool) -> None:
     kind = str(metadata.type).rsplit(":", 1)[-1]
     if kind not in {"Stack", "pulumi-python"} and metadata.op is not OpType.SAME:
         observe(Step(name=str(metadata.urn).rsplit("::", 1)[-1], kind=kind, operation=_operation(metadata.op), done=done))
@@ -206,7 +214,9 @@ def _explained(stack: str) -> Iterator[list[str]]:
         log = state.stack_dir(stack) / "pulumi.log"
         more = f"\n(and {len(words) - _PROBLEMS_SHOWN} more like it)" if len(words) > _PROBLEMS_SHOWN else ""
         raise DeployError(
-            "\n".join(dict.fromkeys(words[:_PROBLEMS_SHOWN])) + more, where=f"stack {stack}", next_step=f"see {log}; then: cowbench down --stack {stack}"
+            "\n".join(dict.fromkeys(words[:_PROBLEMS_SHOWN])) + more,
+            where=f"stack {stack}",
+            next_step=f"see {log}; then: cowbench down --stack {stack}",
         ) from error
 
 

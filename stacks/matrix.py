@@ -108,7 +108,7 @@ def _entries(fields: Mapping[str, Value], key: str) -> tuple[tuple[Value, _Liste
 
 def _listed(value: Value) -> _Listed:
     listed = {axis: each.items() for axis, each in value.mapping(optional=AXES).items()}
-    for items in listed.listed():
+    for items in listed.values():
         seen: set[str] = set()
         for item in items:
             if item.text() in seen:
@@ -121,7 +121,7 @@ def _refuse_too_many(place: Value, axes: _Listed, include: tuple[tuple[Value, _L
     """By multiplication, before anything is expanded."""
     count = 0
     for value, listed in ((place, axes), *include):
-        count += math.prod(len(items) for items in (*listed.listed(), *(axes[axis] for axis in axes if axis not in listed)))
+        count += math.prod(len(items) for items in (*listed.values(), *(axes[axis] for axis in axes if axis not in listed)))
         if count > LIMIT_CELLS:
             raise value.error(
                 f"{count} cells; a run has {LIMIT_CELLS} at most", "list fewer values, or split the matrix into several"

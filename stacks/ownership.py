@@ -1,4 +1,4 @@
-"""Whose a stack is and how long it may stand: a small file per stack, so that what a killed process left can be told from what is in use."""
+"""Whose a stack is and how long it may stand: tells what a killed process left from what is in use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ STACK_NAME_LIMIT = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Ownership:
-    """`busy`: the process `pid`, started at `pid_started`, works on the stack. `standing`: it was left on purpose until `expires_at` (Unix time)."""
+    """`busy`: the process `pid`, started at `pid_started`, works on the stack.
+
+    `standing`: it was left on purpose, until `expires_at` (Unix time).
+    """
 
     stack: str
     status: Literal["busy", "standing"]
@@ -51,7 +54,9 @@ def claim(stack: str) -> None:
     held = read(stack)
     if held is not None and held.status == "busy" and held.pid != os.getpid() and is_alive(held):
         raise DeployError(
-            f"stack {stack} is being worked on by process {held.pid}", where=f"stack {stack}", next_step="wait for it, or choose another --stack"
+            f"stack {stack} is being worked on by process {held.pid}",
+            where=f"stack {stack}",
+            next_step="wait for it, or choose another --stack",
         )
     _write(stack, "busy")
 

@@ -126,15 +126,20 @@ def expand(matrix: Matrix) -> tuple[Cell, ...]:
             where = matrix.place(f"exclude[{index}]")
             raise InputError("no combination of the axes matches this", where=where, next_step="correct the entry, or remove it")
     kept = [values for values in chosen if not any(_matches(values, exclusion) for exclusion in matrix.exclude)]
-    cells = dict.fromkeys(map(_cell_of(matrix), kept))
-    for index, addition in enumerate(matrix.include):
-        place = f"include[{index}]"
-        for cell in map(_cell_of(matrix), _combinations(matrix, place, {**matrix.axes, **addition})):
+    cells: dict[Cell, None] = {}
+    for place, combinations in (("axes", kept), *_additions(matrix)):
+        for cell in map(_cell_of(matrix), combinations):
             if cell in cells:
                 raise InputError(f"the cell {cell.name} is there already", where=matrix.place(place), next_step="remove it here")
             cells[cell] = None
     _refuse_unusable(matrix, tuple(cells))
     return tuple(cells)
+
+
+def _additions(matrix: Matrix) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    for index, addition in enumerate(matrix.include):
+        place = f"include[{index}]"
+        yield place, list(_combinations(matrix, place, {**matrix.axes, **addition}))
 
 
 def _combinations(matrix: Matrix, place: str, point: Point) -> Iterator[dict[str, str]]:

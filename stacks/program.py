@@ -1,4 +1,4 @@
-"""The Pulumi program as a function: `__main__.py` runs it under plain `pulumi up`, `stacks.lifecycle` through the Automation API."""
+"""The Pulumi program as a function, for plain `pulumi up` (`__main__.py`) and for the Automation API (`stacks.lifecycle`)."""
 
 from __future__ import annotations
 

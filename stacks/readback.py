@@ -57,7 +57,9 @@ def _ask(url: str, host: str) -> tuple[dict[str, Any], dict[str, Any]]:
         with connection.engine(url) as engine:
             return engine.info(), engine.version()
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise DeployError(f"the engine does not answer ({error})", where=f"host {host}", next_step="cowbench down, then up again") from error
+        raise DeployError(
+            f"the engine does not answer ({error})", where=f"host {host}", next_step="cowbench down, then up again"
+        ) from error
 
 
 def _mount_of(point: Path) -> tuple[str, str, str]:

@@ -35,7 +35,7 @@ def host_dir(stack: str, host: str) -> Path:
 
 
 def owner(stack: str, host: str) -> str:
-    """The mark of a host on its processes and cgroups. It starts with the state directory's own mark: two of them share a machine."""
+    """The mark of a host on its processes and cgroups. It starts with the state directory's: two may share a machine."""
     return f"{hashlib.sha256(os.fsencode(root())).hexdigest()[:8]}.{stack}.{host}"
 
 

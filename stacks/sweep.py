@@ -1,4 +1,4 @@
-"""What killed processes left on this machine, found by name and by the kernel's own tables, also when every file of ours is gone."""
+"""What killed processes left on this machine, found by name and in the kernel's own tables, also without any file of ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,11 +46,15 @@ def abandoned_stacks() -> tuple[str, ...]:
 
 
 def remove_orphans(*, dry_run: bool) -> tuple[int, ...]:
-    """Provider hosts whose Pulumi was killed wait for ever for their next call. Gives the pids of those that were (or would be) ended."""
+    """End provider hosts whose Pulumi was killed: they would wait for ever for their next call. Gives their pids."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.ppid() == 1 and process.cmdline()[-3:-1] == ["-m", "pulumi.dynamic"] and process.cwd() == str(workspace.CHECKOUT):
+            if (
+                process.ppid() == 1
+                and process.cmdline()[-3:-1] == ["-m", "pulumi.dynamic"]
+                and process.cwd() == str(workspace.CHECKOUT)
+            ):
                 found.append(process)
     for process in found:
         if not dry_run:
@@ -72,7 +75,9 @@ def remove_hosts(stack: str) -> None:
         if process.returncode != 0:
             stuck.append(said.strip())
     if stuck:
-        raise DeployError("; ".join(stuck), where=f"stack {stack}", next_step=f"end what uses it, then: cowbench down --stack {stack}")
+        raise DeployError(
+            "; ".join(stuck), where=f"stack {stack}", next_step=f"end what uses it, then: cowbench down --stack {stack}"
+        )
     with contextlib.suppress(OSError):
         (state.hosts() / stack).rmdir()
 
@@ -133,7 +138,7 @@ def _reverse(host: Leftover) -> subprocess.Popen[str]:
 
 
 def _by_path() -> Iterator[Leftover]:
-    """Directories, mount points and loop files below the hosts' directory; the kernel's tables name them even after the files are gone."""
+    """Directories, mounts and loop files of hosts; the kernel's tables name them even after the files are gone."""
     base = state.hosts()
     mounted = Path("/proc/self/mountinfo").read_text()
     loops = "\n".join(_read(path) for path in Path("/sys/block").glob("loop*/loop/backing_file"))

@@ -83,7 +83,7 @@ def command() -> automation.PulumiCommand:
     bundled = bundled_cli()
     try:
         return automation.PulumiCommand(root=str(bundled.parent.parent) if bundled else None)
-    except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions here
+    except Exception as error:
         raise DeployError(
             f"no usable Pulumi CLI ({error})", next_step="run make setup; or install it from https://www.pulumi.com/docs/install/"
         ) from error

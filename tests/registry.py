@@ -1,4 +1,4 @@
-"""What every family promises about its registry: names and files agree, and members do not know each other (import-linter keeps that)."""
+"""What every family promises about its registry: names and files agree."""
 
 from __future__ import annotations
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.check import Check, Evidence, query
+from bench.check import Check, Evidence, successes
 from bench.records import Finding
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ _SHARE = 0.25
 _BLOCKS = 6
 _P_TREND = 0.01
 
-_OPS = "SELECT start_ns, end_ns, bytes FROM samples WHERE measured AND error = ''"
-
 
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
     groups: dict[tuple[str, str], list[TrialResult]] = defaultdict(list)
@@ -53,11 +50,9 @@ def _judge(evidence: Evidence, cell: str, workload: str, group: list[TrialResult
 
 def _series(evidence: Evidence, result: TrialResult) -> NDArray[np.float64]:
     """Throughput in each bin of the trial's window: bytes where bytes were moved, else ops."""
-    names = set(result.parts)
-    parts = tuple(part for part in evidence.parts if any(part.name == name.rpartition("/")[2] for name in names))
-    rows = np.array(query(replace(evidence, results=(result,), parts=parts), _OPS), dtype=np.float64).reshape(-1, 3)
-    start, end = rows[:, 0] - result.window_start_ns, rows[:, 1] - result.window_start_ns
-    moved = rows[:, 2] if rows[:, 2].any() else np.ones(len(rows))
+    start, end, moved = successes(evidence, result).T
+    if not moved.any():
+        moved = np.ones(len(moved))
     edges = np.arange((result.window_end_ns - result.window_start_ns) // _BIN_NS + 1, dtype=np.float64) * _BIN_NS
     return np.diff(_moved_until(edges, start, np.maximum(end, start + 1), moved))
 

@@ -53,7 +53,8 @@ def signatures() -> tuple[Signature, ...]:
 def explain(text: str, facts: Mapping[str, object] | None = None) -> tuple[Explanation, ...]:
     """The lines of `text` that are known, each signature once; empty when nothing is recognised.
 
-    In order of first appearance, but what is harmless comes last: an engine's log is full of warnings before the one line that tells.
+    In order of first appearance, but what is harmless last: an engine warns of much before the one line that tells.
+
     Raises ValueError for facts that `judge` refuses.
     """
     matched = {each.rule: each for each in judge(facts)} if facts else {}

@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from bench.report import Report, circumstances, labels, numbers, pictures, tables, words
+from bench.report.characters import printable
 from bench.report.metrics import main_metric
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ class Section:
 
 def render(run: Run, summary: Summary) -> str:
     """Return the whole page. Every text of the records is escaped; only our own drawings are put in as they are."""
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        files("bench.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    )
+    page = files("bench.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    template = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True
+    ).from_string(page)
     shared_host, hosts = circumstances.hosts(run)
     shared_server, servers = circumstances.servers(run, summary)
     return template.render(
@@ -75,6 +77,10 @@ def render(run: Run, summary: Summary) -> str:
 
 
 REPORT = Report(name="html", file="report.html", render=render)
+
+
+def _printable(value: object) -> object:
+    return printable(value) if type(value) is str else value  # what is Markup was printed before
 
 
 def _by_workload(statements: tuple[Statement, ...]) -> dict[str, list[Statement]]:

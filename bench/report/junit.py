@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from bench.report import Report, numbers, words
+from bench.report.characters import printable
 from bench.report.circumstances import whose
 from bench.report.labels import places, shortened
 from bench.report.metrics import metric
@@ -14,9 +14,6 @@ from bench.report.metrics import metric
 if TYPE_CHECKING:
     from bench.records import Comparison, Finding, Run, Summary
     from bench.report.labels import Place
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML 1.0 document may hold, not even escaped (XML 1.0, section 2.2)."""
 
 
 def render(run: Run, summary: Summary) -> str:
@@ -31,7 +28,7 @@ def render(run: Run, summary: Summary) -> str:
     for name, cases in suites.items():
         time = f"{summary.measured_s:.3f}" if name == "cowbench.run" else "0"
         suite = ET.SubElement(
-            root, "testsuite", {"name": name, "timestamp": _clean(run.created_at), "time": time} | _counts(cases)
+            root, "testsuite", {"name": name, "timestamp": printable(run.created_at), "time": time} | _counts(cases)
         )
         suite.extend(cases)
     for attribute, value in _counts(list(root.iter("testcase"))).items():
@@ -71,14 +68,14 @@ def _comparison(one: Comparison, where: dict[str, Place]) -> ET.Element:
 
 
 def _case(classname: str, name: str, output: str) -> ET.Element:
-    case = ET.Element("testcase", classname=_clean(classname), name=_clean(name), time="0")
-    ET.SubElement(case, "system-out").text = _clean(output)
+    case = ET.Element("testcase", classname=printable(classname), name=printable(name), time="0")
+    ET.SubElement(case, "system-out").text = printable(output)
     return case
 
 
 def _child(case: ET.Element, tag: str, message: str, body: str) -> None:
-    child = ET.Element(tag, message=_clean(message))
-    child.text = _clean(body) or None
+    child = ET.Element(tag, message=printable(message))
+    child.text = printable(body) or None
     case.insert(0, child)  # the schema of Jenkins and others wants the outcome before the output
 
 
@@ -86,7 +83,3 @@ def _counts(cases: list[ET.Element]) -> dict[str, str]:
     failed = sum(case.find("failure") is not None for case in cases)
     skipped = sum(case.find("skipped") is not None for case in cases)
     return {"tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": str(skipped)}
-
-
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.records import AXES
+from bench.report.characters import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,7 @@ _PLACEMENT_RANK = {"writable_layer": 0, "volume": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a cell stands in tables and pictures. `group` and `label` together are unique; `group` may be empty."""
+    """Where a cell stands in tables and pictures. `group` and `label` are printable and together unique; `group` may be empty."""
 
     cell: str
     group: str
@@ -80,8 +81,8 @@ def places(run: Run, summary: Summary) -> dict[str, Place]:
     made = {
         cell.name: Place(
             cell=cell.name,
-            group=", ".join(_word(axis, cell) for axis in groups),
-            label=labels[cell.name],
+            group=printable(", ".join(_word(axis, cell) for axis in groups)),
+            label=printable(labels[cell.name]),
             is_reference=bool(run.reference.axes)
             and all(getattr(cell, axis, None) == value for axis, value in run.reference.axes.items()),
         )
@@ -91,7 +92,7 @@ def places(run: Run, summary: Summary) -> dict[str, Place]:
     named = {cell.cell for cell in summary.cells}.union(*({one.cell, one.against} for one in summary.comparisons))
     strangers = named - set(made) - {""}
     return {cell.name: made[cell.name] for cell in order} | {
-        name: Place(cell=name, group="not in the plan", label=name, is_reference=False) for name in sorted(strangers)
+        name: Place(cell=name, group="not in the plan", label=printable(name), is_reference=False) for name in sorted(strangers)
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.report import Report, circumstances, tables, words
+from bench.report.characters import printable
 from bench.report.labels import places, reference_label
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from bench.records import Run, Summary
     from bench.report.table import Entry, Head, Table
 
-_ESCAPED = str.maketrans({"|": "\\|", "<": "\\<", "\n": " ", "\r": " ", "\x1b": " "})
+_ESCAPED = str.maketrans({"|": "\\|", "<": "\\<", "\n": " ", "\r": " "})
 
 
 def render(run: Run, summary: Summary) -> str:
@@ -41,7 +42,7 @@ _REPEAT = (
 
 def text(value: str) -> str:
     """Return `value` as plain Markdown text on one line: no table cell, tag or code span begins or ends in it."""
-    return value.translate(_ESCAPED)
+    return printable(value).translate(_ESCAPED)
 
 
 def _origin(run: Run) -> str:

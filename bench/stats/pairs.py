@@ -38,7 +38,7 @@ def pairs(targets: Sequence[Target], reference: Reference) -> tuple[Pair, ...]:
     found = []
     for target in targets:
         against = by_axes.get(_axes(target.cell, reference.axes))
-        if reference.axes and against is not target:
+        if against is not target:
             found.append(Pair(kind="reference", cell=target, against=against, wanted=_words(reference)))
     for target in targets:
         volume = by_axes.get(_axes(target.cell, {"data_placement": "volume"}))

@@ -1,4 +1,4 @@
-"""The clouds by name. Names only, so that planning for one cloud never imports another one's SDK. Adding one: a file and a line."""
+"""The clouds by name, imported when asked for: planning for one never loads another's SDK. Adding one: a file and a line."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""This machine as a cloud: every host is a Docker engine of its own with its own disk image, side by side. No account, no VM, no bill."""
+"""This machine as a cloud: every host is a Docker engine of its own on a disk image of its own. No account, no VM, no bill."""
 
 from __future__ import annotations
 
@@ -78,10 +78,15 @@ def _version_of(binary: str) -> str:
 
 def _has_module(name: str) -> bool:
     """Built in, loaded, or loadable; `modprobe -n` looks without loading."""
-    if Path("/sys/module", name).exists() or re.search(rf"^(?:nodev)?\t{name}$", Path("/proc/filesystems").read_text(), re.MULTILINE):
+    if Path("/sys/module", name).exists() or re.search(
+        rf"^(?:nodev)?\t{name}$", Path("/proc/filesystems").read_text(), re.MULTILINE
+    ):
         return True
     modprobe = _which("modprobe")
-    return modprobe is not None and subprocess.run([modprobe, "-n", "-q", name], capture_output=True, timeout=10, check=False).returncode == 0
+    return (
+        modprobe is not None
+        and subprocess.run([modprobe, "-n", "-q", name], capture_output=True, timeout=10, check=False).returncode == 0
+    )
 
 
 def _distribution() -> str:
@@ -102,9 +107,13 @@ def _problems() -> tuple[str, ...]:
         found.append("no loop devices (/dev/loop-control): load the module with modprobe loop, or run outside of the container")
     binaries = engines.load("distribution").binaries
     if missing := [binary for binary in binaries if _which(binary) is None]:
-        found.append(f"not on PATH: {', '.join(missing)}: run make setup, or install {', '.join(engines.load('distribution').packages)}")
+        found.append(
+            f"not on PATH: {', '.join(missing)}: run make setup, or install {', '.join(engines.load('distribution').packages)}"
+        )
     if (free := _free_bytes()) < _NEEDED_FREE_BYTES:
-        found.append(f"only {free >> 20} MiB free for disk images in {state.root()}: free some, or set COWBENCH_STATE to another disk")
+        found.append(
+            f"only {free >> 20} MiB free for disk images in {state.root()}: free some, or set COWBENCH_STATE to another disk"
+        )
     return tuple(found)
 
 
@@ -116,7 +125,7 @@ def _free_bytes() -> int:
 
 
 def _host(stack: str, cells: tuple[Cell, ...]) -> HostOutputs:
-    import pulumi  # noqa: PLC0415 - only a deployment needs it; planning must work without
+    import pulumi  # noqa: PLC0415 - only a deployment needs it: planning must not wait for it
 
     from stacks.resources.engine_host import EngineHost  # noqa: PLC0415 - imports pulumi
 
@@ -131,7 +140,11 @@ def _host(stack: str, cells: tuple[Cell, ...]) -> HostOutputs:
     }
     host = EngineHost(cell.host, props)
     return HostOutputs(
-        resource=host, engine_url=host.engine_url, address=pulumi.Output.from_input(""), facts=host.facts, incarnation=host.incarnation
+        resource=host,
+        engine_url=host.engine_url,
+        address=pulumi.Output.from_input(""),
+        facts=host.facts,
+        incarnation=host.incarnation,
     )
 
 

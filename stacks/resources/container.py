@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import http.client
 import io
 import tarfile
 import time
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +68,16 @@ class ContainerProvider(ResourceProvider):
                 _remove(engine, props)
         except (docker.errors.DockerException, requests.exceptions.RequestException) as gone:
             # An engine that does not answer takes its containers with it when its host is removed.
-            print(f"cowbench: engine of {props['cell']} does not answer ({type(gone).__name__}); its host's removal ends it")  # noqa: T201 - a provider has no log but its output
+            print(  # noqa: T201 - a provider has no log but its output
+                f"cowbench: engine of {props['cell']} does not answer ({type(gone).__name__}); its host's removal ends it"
+            )
 
 
 class Container(Resource, module="cowbench", name="Container"):
-    """Inputs: `_INPUTS`, engine_url, address (empty: one of its own), and the keys, both secret. Outputs: endpoint, facts (`ServerFacts` as JSON)."""
+    """Inputs: `_INPUTS`, engine_url, address (empty: one of its own), and the keys, both secret.
+
+    Outputs: endpoint, facts (`ServerFacts` as JSON).
+    """
 
     endpoint: pulumi.Output[str]
     facts: pulumi.Output[dict[str, Any]]
@@ -127,7 +132,7 @@ def _bring_image(engine: docker.DockerClient, props: dict[str, Any]) -> str:
     return str(built.image_id)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_at_a_time(props: dict[str, Any]) -> Iterator[None]:
     directory = state.host_dir(props["stack"], props["host"])
     directory.mkdir(parents=True, exist_ok=True)
@@ -197,7 +202,11 @@ def _read_facts(engine: docker.DockerClient, container: DockerContainer, props: 
     mounts = {mount["Destination"]: mount for mount in container.attrs["Mounts"]}
     really = "volume" if server.data_path in mounts else "writable_layer"
     if really != props["data_placement"]:
-        raise DeployError(f"data lies in the {really}, planned was {props['data_placement']}", where=f"cell {props['cell']}", next_step="cowbench down, then up")
+        raise DeployError(
+            f"data lies in the {really}, planned was {props['data_placement']}",
+            where=f"cell {props['cell']}",
+            next_step="cowbench down, then up",
+        )
     return ServerFacts(
         name=server.name,
         version=server.version,
@@ -212,13 +221,9 @@ def _read_facts(engine: docker.DockerClient, container: DockerContainer, props: 
 
 
 def _remove(engine: docker.DockerClient, props: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(docker.errors.NotFound):
         # The objects are thrown away, so the server is killed: some take their ten seconds over SIGTERM.
         engine.containers.get(_name(props)).remove(force=True, v=True)
-    except docker.errors.NotFound:
-        pass
-    try:
+    with contextlib.suppress(docker.errors.NotFound):
         engine.volumes.get(_name(props)).remove(force=True)
-    except docker.errors.NotFound:
-        pass
     address.release(stack=props["stack"], host=props["host"], cell=props["cell"])

@@ -1,4 +1,4 @@
-"""`engine_host`: a Docker engine of its own on this machine: disk image, filesystem, mount, daemon. Facts are read back, never assumed."""
+"""`engine_host`: a Docker engine of its own on this machine: disk image, filesystem, mount, daemon; facts read back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
 from bench import knowledge
@@ -16,6 +15,8 @@ from bench.errors import DeployError
 from stacks import drivers, engines, host_setup, ownership, readback, state
 
 if TYPE_CHECKING:
+    import pulumi
+
     from bench.records import HostFacts
 
 _SETUP_TIMEOUT_S = 180
@@ -29,7 +30,7 @@ class EngineHostProvider(ResourceProvider):
     serialize_as_secret_always = False  # nothing secret is captured, and encrypting the provider costs time at every step
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Run the set-up script and read the host back. On failure nothing is left: what is not in the state would never be found."""
+        """Run the set-up script and read the host back. On failure nothing is left: what is not in the state is not found."""
         setup = _setup(props)
         try:
             _run_setup(setup)
@@ -52,7 +53,10 @@ class EngineHostProvider(ResourceProvider):
 
 
 class EngineHost(Resource, module="cowbench", name="EngineHost"):
-    """Inputs: stack, host, engine, driver, backing_filesystem, disk_bytes. Outputs: engine_url, facts (`HostFacts` as JSON), incarnation."""
+    """Inputs: stack, host, engine, driver, backing_filesystem, disk_bytes.
+
+    Outputs: engine_url, facts (`HostFacts` as JSON), incarnation.
+    """
 
     engine_url: pulumi.Output[str]
     facts: pulumi.Output[dict[str, Any]]
@@ -122,5 +126,9 @@ def _explained(problem: str, setup: host_setup.HostSetup) -> DeployError:
     tail = "".join(f"\n    {line}" for line in lines)
     meanings = knowledge.explain("\n".join([problem, *lines]))
     meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
-    cure = meanings[0].cure if meanings else "read the log above; leave the cell out of the matrix, or choose another driver or filesystem"
+    cure = (
+        meanings[0].cure
+        if meanings
+        else "read the log above; leave the cell out of the matrix, or choose another driver or filesystem"
+    )
     return DeployError(f"{problem}{tail}{meaning}", where=f"host {Path(setup.root).name}", next_step=cure)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
 
 from bench.records import AXES
-from stacks import axes, clouds
-from stacks.cloud import Cloud
+from stacks import axes, clouds, deploy
 from tests.cells import cell
 from tests.registry import files_of, folder, modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from stacks.cloud import Cloud
 
 
 class Recorder(pulumi.runtime.Mocks):
@@ -26,7 +24,13 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
-        return f"{args.name}-id", {**args.inputs, "engine_url": "unix:///x", "facts": {}, "incarnation": "1", "endpoint": "http://x"}
+        return f"{args.name}-id", {
+            **args.inputs,
+            "engine_url": "unix:///x",
+            "facts": {},
+            "incarnation": "1",
+            "endpoint": "http://x",
+        }
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         return dict(args.args), None
@@ -38,14 +42,10 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    # Mocks keep an event loop of their own; without one in this thread Pulumi makes it under a deprecation warning.
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+def recorder() -> Recorder:
     mocks = Recorder()
     pulumi.runtime.set_mocks(mocks, project="cowbench", stack="contract", preview=False)
-    yield mocks
-    loop.close()
+    return mocks
 
 
 def test_every_file_is_registered_and_every_name_has_its_file() -> None:
@@ -80,10 +80,8 @@ def test_every_problem_says_what_to_do(cloud: Cloud) -> None:
     assert [problem for problem in cloud.problems() if ": " not in problem] == []
 
 
-@pulumi.runtime.test
+@pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
 def test_cells_that_differ_in_placement_share_one_host(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
-    from stacks import deploy  # noqa: PLC0415 - after the mocks are set, as Pulumi asks
-
     cells = (cell(cloud=cloud.name), cell(placement="volume", cloud=cloud.name))
     deployed = deploy.deploy(cells, "contract")
 
@@ -95,10 +93,8 @@ def test_cells_that_differ_in_placement_share_one_host(cloud: Cloud, recorder: R
     return deployed.targets.apply(judge)
 
 
-@pulumi.runtime.test
+@pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
 def test_no_target_carries_a_secret(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
-    from stacks import deploy  # noqa: PLC0415 - as above
-
     deployed = deploy.deploy((cell(cloud=cloud.name),), "contract")
 
     def judge(targets: dict[str, Any]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bench import knowledge
 from stacks import drivers, host_setup
-from stacks.driver import Driver
 from tests.registry import files_of, folder, modules
+
+if TYPE_CHECKING:
+    from stacks.driver import Driver
 
 
 @pytest.fixture(params=drivers.DRIVERS)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from stacks import engines
-from stacks.engine import Engine
 from tests.registry import files_of, folder, modules
+
+if TYPE_CHECKING:
+    from stacks.engine import Engine
 
 
 @pytest.fixture(params=engines.ENGINES)

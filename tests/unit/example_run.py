@@ -156,6 +156,126 @@ def only(run: Run, summary: Summary, cells: int, workloads: int = 1) -> tuple[Ru
     )
 
 
+def partial_runs() -> dict[str, tuple[Run, Summary]]:
+    """Runs that went wrong or were small, each with what its summary would then hold."""
+    run, summary = example()
+    one_cell = only(run, summary, cells=1)
+    block = _cut_to_one_block(run, summary)
+    unmeasured = [without_trials(cell, trials=0, stamps={}) for cell in summary.cells]
+    bare = {"throughput_bytes_per_s": None, "ops_per_s": None, "quantile_curve": ()}
+    return {
+        "one cell only": one_cell,
+        "a single block": block,
+        "no comparisons": (run, replace(summary, comparisons=())),
+        "no sound trial": (
+            run,
+            replace(
+                summary,
+                cells=tuple(without_trials(cell, trials=BLOCKS, stamps={"server_gone": BLOCKS}) for cell in summary.cells),
+                comparisons=tuple(_refused(one, "every trial is unsound: start the server again") for one in summary.comparisons),
+                sound=False,
+            ),
+        ),
+        "everything failed": (
+            run,
+            replace(
+                summary,
+                cells=tuple(
+                    replace(
+                        cell,
+                        ops=4000,
+                        failed_ops=4000,
+                        failures={"network/refused/ECONNREFUSED": 4000},
+                        latency_s=dict.fromkeys(cell.latency_s),
+                        **bare,  # type: ignore[arg-type]  # the keys are those fields
+                    )
+                    for cell in summary.cells
+                ),
+                comparisons=(),
+            ),
+        ),
+        "interrupted before the first trial": (
+            replace(run, state="interrupted"),
+            replace(summary, cells=tuple(unmeasured), comparisons=(), measured_s=0.0),
+        ),
+        "nothing was reached": (
+            replace(run, targets=(), findings=(), left_out=()),
+            replace(summary, cells=(), comparisons=(), measured_s=0.0, sound=False),
+        ),
+        "the reference is missing": (
+            run,
+            replace(
+                summary, comparisons=tuple(_refused(replace(one, against=""), "no reference") for one in summary.comparisons)
+            ),
+        ),
+        "a cell that is not in the plan": (replace(run, plan=run.plan[1:]), summary),
+    }
+
+
+def renamed(name: str) -> tuple[Run, Summary]:
+    """Give the first cell and its driver, the first workload, a finding and every reason one name, for example one that is markup."""
+    run, summary = example()
+    old = {run.plan[0].name, run.load.workloads[0].name}
+    cell = replace(run.plan[0], name=name, driver=name)
+
+    def new(value: str) -> str:
+        return name if value in old else value
+
+    return (
+        replace(
+            run,
+            plan=(cell, *run.plan[1:]),
+            targets=(replace(run.targets[0], cell=cell), *run.targets[1:]),
+            load=replace(run.load, workloads=(replace(run.load.workloads[0], name=name), *run.load.workloads[1:])),
+            findings=(*run.findings, replace(run.findings[0], cell=name, text=name, level="error")),
+        ),
+        replace(
+            summary,
+            cells=tuple(replace(one, cell=new(one.cell), workload=new(one.workload)) for one in summary.cells),
+            comparisons=tuple(
+                replace(one, cell=new(one.cell), against=new(one.against), workload=new(one.workload), reason=name)
+                for one in summary.comparisons
+            ),
+        ),
+    )
+
+
+def _cut_to_one_block(run: Run, summary: Summary) -> tuple[Run, Summary]:
+    def first(estimate: Estimate | None, value: float) -> Estimate | None:
+        return Estimate(center=value, low=None, high=None, confidence=0.95, n=1) if estimate else None
+
+    cells = [
+        replace(
+            cell,
+            trials=1,
+            blocks=(0,),
+            throughput_bytes_per_s=first(cell.throughput_bytes_per_s, cell.trial_throughput_bytes_per_s[0]),
+            ops_per_s=first(cell.ops_per_s, cell.trial_ops_per_s[0]),
+            trial_throughput_bytes_per_s=cell.trial_throughput_bytes_per_s[:1],
+            trial_ops_per_s=cell.trial_ops_per_s[:1],
+            latency_s={name: first(estimate, estimate.center if estimate else 0) for name, estimate in cell.latency_s.items()},
+        )
+        for cell in summary.cells
+        if cell.trial_ops_per_s
+    ]
+    reason = "need >= 6 sound blocks, have 1: raise blocks"
+    return (
+        replace(run, load=replace(run.load, blocks=1), schedule=tuple(trial for trial in run.schedule if trial.block == 0)),
+        replace(
+            summary,
+            cells=tuple(cells),
+            comparisons=tuple(_refused(one, reason) for one in summary.comparisons),
+            sound=False,
+        ),
+    )
+
+
+def _refused(one: Comparison, reason: str) -> Comparison:
+    return replace(
+        one, ratio=None, block_ratios=(), p_sign_flip=None, verdict="refused", more_blocks=None, reason=reason, blocks=0
+    )
+
+
 def without_trials(cell: CellSummary, *, trials: int, stamps: dict[str, int]) -> CellSummary:
     """Empty a cell summary: `trials` were made, all of them unsound by `stamps`, or none at all."""
     return replace(
@@ -319,11 +439,11 @@ def _effect(cell: Cell, workload: Workload) -> float:
 
 def _cell_summary(rng: random.Random, cell: Cell, workload: Workload, drift: list[float]) -> CellSummary:
     rate = OPS_PER_S[workload.name] * _effect(cell, workload)
-    ops_per_s = tuple(rate * block * math.exp(rng.gauss(0, 0.022)) for block in drift)
+    ops_per_s = tuple(round(rate * block * math.exp(rng.gauss(0, 0.022)), 3) for block in drift)
     moved = workload.object_size_bytes if workload.op != "list" else 0
     throughput = tuple(ops * moved for ops in ops_per_s)
     p50 = workload.concurrency / rate * 0.9
-    ops = round(sum(ops_per_s) * workload.duration_s)
+    ops = round(sum(ops_per_s) * workload.duration_s)  # rounded throughout: golden files must not hang on a libm's last digit
     failures = (
         {"s3/throttled/SlowDown": 31, "network/reset/ECONNRESET": 4}
         if cell.driver == "fuse-overlayfs" and workload.op == "put" and cell.data_placement == "writable_layer"
@@ -345,7 +465,7 @@ def _cell_summary(rng: random.Random, cell: Cell, workload: Workload, drift: lis
         latency_s={
             name: None
             if name == "p99.9" and workload.op == "list"
-            else _median(tuple(p50 * factor * math.exp(rng.gauss(0, 0.04)) for _ in range(BLOCKS)))
+            else _median(tuple(round(p50 * factor * math.exp(rng.gauss(0, 0.04)), 6) for _ in range(BLOCKS)))
             for name, factor in (("p50", 1.0), ("p90", 1.7), ("p99", 3.4), ("p99.9", 7.5))
         },
         blocks=tuple(range(BLOCKS)),
@@ -418,6 +538,5 @@ def _comparison(
 def _geometric_mean(ratios: tuple[float, ...]) -> Estimate:
     logs = [math.log(ratio) for ratio in ratios]
     center, half = statistics.mean(logs), T_95_SIMULTANEOUS * statistics.stdev(logs) / math.sqrt(len(logs))
-    return Estimate(
-        center=math.exp(center), low=math.exp(center - half), high=math.exp(center + half), confidence=0.95, n=len(logs)
-    )
+    low, middle, high = (round(math.exp(log), 6) for log in (center - half, center, center + half))
+    return Estimate(center=middle, low=low, high=high, confidence=0.95, n=len(logs))

@@ -157,7 +157,7 @@ def result(trial: Trial, *, parts: tuple[str, ...] = (), samples: int = 0, windo
 
 def write_part(path: Path, trial: int, ops: list[dict[str, Any]]) -> None:
     """A part as the load generator writes it; each op says what differs from a good put of 4 KiB, one millisecond long."""
-    usual = {
+    usual: dict[str, Any] = {
         "op": "put",
         "size_bytes": 4096,
         "start_ns": SECOND_NS,
@@ -175,7 +175,7 @@ def write_part(path: Path, trial: int, ops: list[dict[str, Any]]) -> None:
 
 
 class FakeGenerator:
-    """Measures nothing: each trial writes one part. `dies_at` is called with the step and the trial's count and may raise."""
+    """Measures nothing: each trial writes one part. `dies_at` is called with each step and how many trials came before."""
 
     def __init__(
         self,
@@ -210,7 +210,6 @@ class FakeGenerator:
         write_part(self.samples / part, trial.index, [{}, {}, {"error": "network/reset/ECONNRESET", "bytes": 0, "status": 0}])
         on_progress(Progress(ops=3, failed_ops=1, elapsed_s=1.0, ops_per_s=3.0, bytes_per_s=8192.0))
         self.dies_at("measure", self.count)
-        self.count += 1
         if problem := self.problem("measure", target):
             (self.samples / part).unlink()
             return result(trial, problem=problem)
@@ -219,4 +218,5 @@ class FakeGenerator:
     def clean_up(self, target: Target, workload: Workload) -> str:
         self.steps.append(("clean_up", target.cell.name, workload.name))
         self.dies_at("clean_up", self.count)
+        self.count += 1
         return self.problem("clean_up", target)

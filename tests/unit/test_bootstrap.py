@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("setup", "bench", "env", "go")
+SCRIPTS = ("setup", "bench", "clean-cache", "env", "go")
 
 
 def bash(
@@ -146,7 +146,7 @@ def test_a_command_that_fails_fails_its_step(tmp_path: Path) -> None:
 
 
 def test_a_step_that_was_killed_is_a_failure_and_not_a_wait(tmp_path: Path) -> None:
-    ran = bash(steps('a() { kill -9 -- "-$(ps -o pgid= $BASHPID | tr -d " ")"; }; start a A a'), tmp_path)
+    ran = bash(steps('a() { kill -9 -- "-$(cut -d " " -f 5 /proc/$BASHPID/stat)"; }; start a A a'), tmp_path)
     assert ran.returncode == 1
     assert "A was killed" in ran.stdout
 
@@ -315,3 +315,13 @@ def test_a_fresh_checkout_sets_itself_up_and_the_second_time_has_nothing_to_do(t
     )
     assert version.stdout.startswith("v3.")
     assert not (checkout / "runs").exists()
+
+
+def test_clearing_the_cache_spares_what_is_not_ours(tmp_path: Path) -> None:
+    for name in ("bin/pulumi", "images/server.tar", "go/build/x", "notes.txt"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    env = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "COWBENCH_CACHE": str(tmp_path)}
+    subprocess.run([PROJECT / "tools/clean-cache"], env=env, capture_output=True, timeout=60, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

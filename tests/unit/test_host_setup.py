@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -56,14 +57,17 @@ def test_both_scripts_are_sound_posix_shell(driver: str, filesystem: str) -> Non
 
 def test_a_hostile_name_stays_one_word_of_the_script() -> None:
     script = host_setup.render_down(root="/x'; touch /tmp/pwned; '", owner="m.s.h")
-    echoed = subprocess.run(["sh", "-c", script.split("PATH=")[0] + '\nprintf %s "$ROOT"'], capture_output=True, text=True, check=False)
+    echoed = subprocess.run(
+        ["sh", "-c", script.split("PATH=")[0] + '\nprintf %s "$ROOT"'], capture_output=True, text=True, check=False
+    )
 
     assert echoed.stdout == "/x'; touch /tmp/pwned; '"
 
 
 def test_nothing_of_the_engine_lies_outside_its_root() -> None:
     config = host_setup.daemon_json(setup("overlay2", "ext4"))
-    paths = [str(config["data-root"]), str(config["exec-root"]), str(config["pidfile"]), *(h.removeprefix("unix://") for h in config["hosts"])]  # type: ignore[attr-defined] # the value of "hosts" is a list
+    sockets = [str(host).removeprefix("unix://") for host in cast("list[str]", config["hosts"])]
+    paths = [str(config["data-root"]), str(config["exec-root"]), str(config["pidfile"]), *sockets]
 
     assert [path for path in paths if not path.startswith("/var/lib/cowbench/h/demo/host/")] == []
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from bench.errors import DeployError, InputError
@@ -70,8 +71,6 @@ def test_a_torn_record_is_no_record() -> None:
 def test_another_live_process_keeps_its_stack() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         ownership.claim("theirs")
-        import psutil  # noqa: PLC0415
-
         _edit("theirs", pid=other.pid, pid_started=psutil.Process(other.pid).create_time())
         with pytest.raises(DeployError, match=f"process {other.pid}"):
             ownership.claim("theirs")

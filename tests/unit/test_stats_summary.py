@@ -231,7 +231,7 @@ def test_an_interrupted_run_gives_what_there_is(tmp_path: Path) -> None:
 
 
 def test_no_trial_at_all_is_not_sound(tmp_path: Path) -> None:
-    assert not summarise(bench_of(tmp_path).run(), [], tmp_path).sound
+    assert not summarise(bench_of(tmp_path, blocks=1).run(), [], tmp_path).sound
 
 
 def test_a_smoke_run_of_one_block_is_sound_but_compares_nothing(tmp_path: Path) -> None:

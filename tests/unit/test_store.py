@@ -73,9 +73,7 @@ def test_a_path_that_cannot_be_written_fails_before_the_run(tmp_path: Path) -> N
     assert refusal(store.create, tmp_path / "runs", RUN).exit_code == 2
 
 
-def test_a_disk_without_room_fails_before_the_run_and_says_how_much(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_without_room_fails_before_the_run_and_says_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Usage(NamedTuple):
         free: int
 
@@ -120,9 +118,7 @@ def test_an_update_on_a_full_disk_keeps_the_old_run_and_says_what_is_kept(folder
     assert "3 of 8 trials are kept; free at least 17 MiB" in error.next_step
 
 
-def test_a_line_that_cannot_be_written_for_want_of_space_says_what_is_kept(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_that_cannot_be_written_for_want_of_space_says_what_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(folder, 1)
     monkeypatch.setattr(os, "fsync", full_disk)
     error = refusal(store.append, folder, result(RUN.schedule[1]))

@@ -115,7 +115,7 @@ class Campaign:
 def _without_samples(trial: Trial, problem: str) -> TrialResult:
     return TrialResult(
         trial=trial,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         window_start_ns=0,
         window_end_ns=0,
         samples=0,

@@ -76,7 +76,9 @@ def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
             }
         )
         return
-    _show_plan(_screen(), wanted, planned)
+    screen = _screen()
+    _show_plan(screen, wanted, planned)
+    _show_warnings(screen, planned)
 
 
 @app.command()
@@ -213,6 +215,9 @@ def bench(
     screen = _screen()
     wanted, planned = _plan(matrix)
     _show_plan(screen, wanted, planned)
+    if planned.warnings:
+        told = len({warning.text for warning in planned.warnings})
+        screen.say(f"{told} warnings about these cells; see them with: cowbench plan {matrix}", "yellow")
     name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
     folder = None
     try:
@@ -226,8 +231,10 @@ def bench(
         raise
     finally:
         with _signals_wait(screen):
-            _end(screen, name, matrix, keep=keep)
-            outcome = _report(screen, folder) if folder is not None and _has_results(folder) else EXIT_OK
+            try:
+                _end(screen, name, matrix, keep=keep)
+            finally:
+                outcome = _report(screen, folder) if folder is not None and _has_results(folder) else EXIT_OK
     raise typer.Exit(outcome)
 
 
@@ -280,6 +287,19 @@ def _show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
     passes = len(planned.cells) * load.blocks
     seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
     screen.say(f"{passes * len(load.workloads)} trials, {seconds / 60:.1f} min of load")
+
+
+def _show_warnings(screen: Screen, planned: Plan) -> None:
+    """Each warning once, with the hosts it speaks of: what holds for a driver holds for all of its cells."""
+    hosts = {cell.name: cell.host for cell in planned.cells}
+    concerned: dict[tuple[str, str], dict[str, None]] = {}
+    for warning in planned.warnings:
+        names = concerned.setdefault((warning.text, warning.fix), {})
+        if warning.cell:
+            names[hosts[warning.cell]] = None
+    for (text, fix), names in concerned.items():
+        screen.say(f"warning: {', '.join(names)}{': ' if names else ''}{text}", "yellow")
+        screen.say(f"  next: {fix}", "dim")
 
 
 def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:

@@ -207,12 +207,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _place(error: BaseException, *, wrappers_too: bool) -> tuple[Layer, str] | None:
-    """By the nearest known class; a wrapper's own bases do not count, since some derive from what they may wrap."""
+    """By the system's error number, else by the nearest known class.
+
+    A wrapper's own bases do not count: urllib3's NewConnectionError derives from its connect timeout, whatever it wraps.
+    """
+    if place := _BY_ERRNO.get(_number(error)):
+        return place
     names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
     known = next((name for name in names if name in _TELLING or name in _WRAPPERS), "")
-    if known in _TELLING:
-        return _TELLING[known]
-    return _BY_ERRNO.get(_number(error)) or (_WRAPPERS.get(known) if wrappers_too else None)
+    return _TELLING.get(known) or (_WRAPPERS.get(known) if wrappers_too else None)
 
 
 def _code(error: BaseException) -> str:

@@ -49,7 +49,7 @@ class Generator:
 
     def __enter__(self) -> Self:
         # Its imports take about a second: let them pass while the first checks run.
-        self._child = self._start()
+        self._child = self._child or self._start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

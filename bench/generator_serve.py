@@ -147,7 +147,7 @@ class Service:
         known = (endpoint, workload.name)
         if known not in self._stocks:
             session = self._session(endpoint, credential, workload)
-            self._stocks[known] = Stock(session, workloads.load(workload.op), workload)
+            self._stocks[known] = Stock(session, workloads.load(workload.op), workload, self._load.op_timeout_s)
         return self._stocks[known]
 
     def _session(self, endpoint: str, credential: str, workload: Workload) -> Session:

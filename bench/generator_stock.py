@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import gevent
 from gevent.pool import Pool
 
+from bench.client import Listing, Outcome
+from bench.generator_bound import LATE, bounded
 from bench.workload import Op, WorkloadKind, prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bench.client import Outcome
     from bench.records import Workload
     from bench.workload import Item, Session
 
@@ -30,6 +32,9 @@ _DELETED_KEYS: Final = 250
 _PATIENCE_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between tries of what prepares: a server that answers may still be making its first volumes."""
 
+_HOPELESS: Final = frozenset({"denied", "refused", "invalid", "not_found"})
+"""Kinds of failures that another try does not cure."""
+
 _FIRST_OPS_PER_S: Final = 1000
 """What one boto3 process can do at most on one core: objects enough for a first trial that uses them up."""
 
@@ -40,8 +45,8 @@ _FIRST_BYTES, _MOST_BYTES = 1 << 28, 1 << 30
 class Stock:
     """What stands ready in a bucket for one workload. Methods give "" or the problem in a sentence."""
 
-    def __init__(self, session: Session, kind: WorkloadKind, workload: Workload) -> None:
-        self._session, self._kind = session, kind
+    def __init__(self, session: Session, kind: WorkloadKind, workload: Workload, op_timeout_s: float) -> None:
+        self._session, self._kind, self._op_timeout_s = session, kind, op_timeout_s
         self.workload = replace(workload, objects=_first_objects(workload)) if kind.uses_up else workload
         self._present: set[str] | None = None
 
@@ -52,7 +57,7 @@ class Stock:
         if self._present is not None:
             return self._fill()
         client, bucket = self._session.client, self._session.bucket
-        made = _persist(lambda: client.make_bucket(bucket))
+        made = self._persist(lambda: client.make_bucket(bucket))
         if made.failure:
             return _problem("the bucket could not be made", made)
         wanted = {item.key: item.size_bytes for item in self._kind.ready(self.workload)}
@@ -60,7 +65,9 @@ class Stock:
         if listed.failure:
             return _problem("the bucket could not be listed", listed)
         self._present = {key for key, size in found.items() if wanted.get(key) == size}
-        return self._delete_all([key for key in found if key not in self._present]) or self._fill() or self._first_write()
+        if problem := self._delete_all([key for key in found if key not in self._present]) or self._fill():
+            return problem
+        return "" if wanted else self._first_write()
 
     def used(self, ops: Sequence[Op], *, ran_out: bool) -> None:
         """Takes note of what a trial used up, so that the next one has enough."""
@@ -92,9 +99,9 @@ class Stock:
     def _remove_empty_bucket(self) -> str:
         """Looks before it removes: SeaweedFS removes a bucket with everything in it, and other workloads share this one."""
         client, bucket = self._session.client, self._session.bucket
-        if client.list_page(bucket, "", "", 1).entries:
+        if self._page("", "", 1).entries:
             return ""
-        removed = client.remove_bucket(bucket)
+        removed = self._persist(lambda: client.remove_bucket(bucket))
         return _problem("the bucket could not be removed", removed) if removed.failure else ""
 
     def _fill(self) -> str:
@@ -111,18 +118,18 @@ class Stock:
         """Servers that make room at the first write of a bucket do so now and not in the first trial."""
         key = prefix(self.workload) + "first"
         body = self._session.content.body(key, 1)
-        outcome = _persist(lambda: self._session.client.put(self._session.bucket, key, body))
+        outcome = self._persist(lambda: self._session.client.put(self._session.bucket, key, body))
         return _problem("no object could be put", outcome) if outcome.failure else self._delete_all([key])
 
     def _put(self, item: Item) -> Outcome:
         body = self._session.content.body(item.key, item.size_bytes)
-        return _persist(lambda: self._session.client.put(self._session.bucket, item.key, body))
+        return self._persist(lambda: self._session.client.put(self._session.bucket, item.key, body))
 
     def _list(self) -> tuple[dict[str, int], Outcome]:
         found: dict[str, int] = {}
         after = ""
         while True:
-            page = self._session.client.list_page(self._session.bucket, prefix(self.workload), after, _LISTED_KEYS)
+            page = self._page(prefix(self.workload), after, _LISTED_KEYS)
             found.update(page.entries)
             if page.outcome.failure or not page.more or not page.entries:
                 return found, page.outcome
@@ -134,33 +141,42 @@ class Stock:
 
     def _delete_batch(self, keys: Sequence[str]) -> str:
         """Not every server has DeleteObjects, and it may do only a part of its work: then one by one."""
-        if not self._session.client.delete_many(self._session.bucket, keys).failure:
+        client, bucket = self._session.client, self._session.bucket
+        if not self._within(lambda: client.delete_many(bucket, keys)).failure:
             return ""
         failed = next((outcome for outcome in map(self._delete, keys) if outcome.failure), None)
         return _problem("objects could not be deleted", failed) if failed else ""
 
     def _delete(self, key: str) -> Outcome:
-        return _persist(lambda: self._session.client.delete(self._session.bucket, key))
+        return self._persist(lambda: self._session.client.delete(self._session.bucket, key))
 
     def _abort_uploads(self) -> None:
+        client, bucket, under = self._session.client, self._session.bucket, prefix(self.workload)
+        nothing: tuple[tuple[str, str], ...] = ()
+        for key, upload in bounded(self._op_timeout_s, lambda: client.list_uploads(bucket, under), lambda: nothing):
+            self._within(partial(client.abort_upload, bucket, key, upload))
+
+    def _page(self, under: str, after: str, limit: int) -> Listing:
         client, bucket = self._session.client, self._session.bucket
-        for key, upload in client.list_uploads(bucket, prefix(self.workload)):
-            client.abort_upload(bucket, key, upload)
+        call = partial(client.list_page, bucket, under, after, limit)
+        return bounded(self._op_timeout_s, call, lambda: Listing(outcome=Outcome(failure=LATE)))
+
+    def _persist(self, call: Callable[[], Outcome]) -> Outcome:
+        outcome = self._within(call)
+        for pause_s in _PATIENCE_S:
+            if not outcome.failure or outcome.failure.layer == "timeout" or outcome.failure.kind in _HOPELESS:
+                break
+            gevent.sleep(pause_s)
+            outcome = self._within(call)
+        return outcome
+
+    def _within(self, call: Callable[[], Outcome]) -> Outcome:
+        return bounded(self._op_timeout_s, call, lambda: Outcome(failure=LATE))
 
 
 def _first_objects(workload: Workload) -> int:
     window_s = workload.warm_up_s + workload.duration_s
     return max(workload.objects, min(ceil(_FIRST_OPS_PER_S * window_s), _FIRST_BYTES // workload.object_size_bytes))
-
-
-def _persist(call: Callable[[], Outcome]) -> Outcome:
-    outcome = call()
-    for pause_s in _PATIENCE_S:
-        if not outcome.failure or outcome.failure.kind in {"denied", "refused", "invalid"}:
-            break
-        gevent.sleep(pause_s)
-        outcome = call()
-    return outcome
 
 
 def _problem(what: str, outcome: Outcome) -> str:

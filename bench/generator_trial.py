@@ -6,6 +6,7 @@ import logging
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median_low
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
@@ -15,13 +16,15 @@ from gevent.event import Event
 
 from bench import ops
 from bench.client import Outcome
-from bench.errors import Failure, classify
+from bench.errors import classify
+from bench.generator_bound import LATE, bounded
 from bench.generator_health import HealthWatch, client_bound
 from bench.records import TrialResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bench.errors import Failure
     from bench.generator_crowd import Crowd
     from bench.generator_samples import SampleLog
     from bench.records import ClientHealth, Load, Trial, Workload
@@ -41,11 +44,15 @@ _INLINE_BYTES: Final = 1 << 17
 
 @dataclass(slots=True)
 class Tally:
-    """Running totals, for the live view and for the stamps. `window_*` are of ops that began inside the window."""
+    """Running totals, for the live view and for the stamps.
+
+    `window_ns` are the times of ops that began inside the window, `window_*` else count the ops that were under way in it.
+    """
 
     ops: int = 0
     failed_ops: int = 0
     bytes: int = 0
+    window_ops: int = 0
     window_succeeded: int = 0
     window_unreachable: int = 0
     window_ns: list[int] = field(default_factory=list)
@@ -159,14 +166,8 @@ class Pass:
 
     def _bounded(self, perform: Callable[[Session, Op], Outcome], session: Session, op: Op) -> Outcome:
         """No op lasts longer than the timeout, none ends a user."""
-        timeout = gevent.Timeout(self.load.op_timeout_s)
         try:
-            with timeout:
-                return perform(session, op)
-        except gevent.Timeout as expired:
-            if expired is not timeout:
-                raise
-            return Outcome(failure=Failure("timeout", "total", "op"))
+            return bounded(self.load.op_timeout_s, partial(perform, session, op), partial(Outcome, failure=LATE))
         except Exception as error:
             log.exception("op %s of trial %d", op.name, self.trial.index)
             return Outcome(failure=classify(error))
@@ -189,13 +190,15 @@ class Pass:
         tally.failed_ops += 1 if failure else 0
         if start_ns >= self.window_start_ns:
             tally.window_ns.append(end_ns - start_ns)
+        if end_ns >= self.window_start_ns:
+            tally.window_ops += 1
             tally.window_succeeded += 0 if failure else 1
             tally.window_unreachable += 1 if failure and _unreachable(failure) else 0
 
     def _stamps(self, health: ClientHealth, mean_lag_ns: int) -> tuple[str, ...]:
         tally = self.tally
         median_ns = median_low(tally.window_ns) if tally.window_ns else 0
-        gone = not tally.window_succeeded and tally.window_unreachable == len(tally.window_ns) > 0
+        gone = not tally.window_succeeded and tally.window_unreachable == tally.window_ops > 0
         return tuple(
             stamp
             for stamp, applies in (

@@ -48,7 +48,7 @@ def _drivers() -> list[Ability]:
 
 
 def _driver(name: str, filesystem: str) -> Ability:
-    verdict = plan.would_work(_cell(name, filesystem))
+    verdict = plan.hindrance(_cell(name, filesystem))
     return Ability(
         kind="driver",
         name=f"{name} on {filesystem}",

@@ -124,6 +124,8 @@ def _definition_hash(folder: Path, source: Mapping[str, Any]) -> str:
     if "wheel" in source:
         file = _wheel_file(source["wheel"])
         parts.append(file.hash.value if file.hash else str(file.locate()))
+    if "go" in source:
+        parts.append(_go_flags())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -155,6 +157,14 @@ def _wheel_file(wheel: Mapping[str, str]) -> importlib.metadata.PackagePath:
     )
 
 
+def _go_flags() -> str:
+    """Return what stands for the compiler and its flags: the script that fixes both."""
+    try:
+        return _GO.read_text()
+    except OSError as error:
+        raise DeployError(f"{_GO} cannot be read", next_step="run from a complete checkout") from error
+
+
 def _go_build(folder: Path, go: Mapping[str, str], workshop: Path) -> Path:
     binary = workshop / go["file"]
     command = [str(_GO), "build", "-ldflags", go["ldflags"], "-o", str(binary), go["package"]]
@@ -162,8 +172,6 @@ def _go_build(folder: Path, go: Mapping[str, str], workshop: Path) -> Path:
         # tools/go finds a compiler and fixes the flags that make a build the same everywhere.
         env = {**os.environ, "GOOS": "linux", "GOARCH": _architecture()}
         subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True, text=True, timeout=_GO_BUILD_LIMIT_S)
-    except FileNotFoundError as error:
-        raise DeployError(f"{_GO} is missing", next_step="run from a complete checkout") from error
     except subprocess.TimeoutExpired as error:
         raise DeployError(
             f"building {go['package']} took longer than {_GO_BUILD_LIMIT_S:.0f} s",

@@ -14,8 +14,8 @@ _SIZE_UNITS: Mapping[str, int] = {"": 1, **_BINARY, **_DECIMAL}
 _PER_SECOND: Mapping[str, int] = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
 _SECONDS: Mapping[str, int] = {"m": 60, "h": 3600}
 
-# At most 15 digits on either side: no number that a person means is longer, and a float holds it exactly.
-_QUANTITY = re.compile(r"(\d{1,15})(?:\.(\d{1,15}))? ?([A-Za-z]*)")
+# At most 18 digits on either side: no number that a person means is longer.
+_QUANTITY = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))? ?([A-Za-z]*)")
 
 
 def size_bytes(text: str) -> int:

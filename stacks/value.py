@@ -16,8 +16,8 @@ from bench.errors import InputError
 from stacks import quantity
 
 _SHOWN = 60
-_INTEGER = re.compile(r"[-+]?\d{1,30}")
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,4})?")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 _NOTHING = ("", "~", "null", "Null", "NULL")
 
 _Number = TypeVar("_Number", int, float)

@@ -7,19 +7,30 @@ import socket
 import struct
 import threading
 from collections import Counter, deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Fault = Literal[
-    "slow_down", "bare_503", "denied", "full", "reset", "closed", "truncated", "wrong_bytes", "short", "hang", "no_batch_delete"
+    "slow_down",
+    "bare_503",
+    "denied",
+    "full",
+    "reset",
+    "closed",
+    "truncated",
+    "wrong_bytes",
+    "short",
+    "hang",
+    "drip",
+    "no_batch_delete",
 ]
 
 _ERRORS: dict[str, tuple[int, str]] = {
@@ -42,6 +53,7 @@ class FakeS3:
     requests: Counter[str] = field(default_factory=Counter)
     headers: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=1000))
     connections: int = 0
+    open: list[socket.socket] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
     def objects(self) -> dict[str, bytes]:
@@ -69,6 +81,9 @@ def fake_s3() -> Iterator[FakeS3]:
         server.shutdown()
         thread.join()
         server.server_close()
+        for connection in fake.open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.s3.connections += 1
+        self.s3.open.append(self.connection)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         del format, args
@@ -110,12 +126,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.s3.headers.append({name.lower(): value for name, value in self.headers.items()} | {"request": kind})
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.s3.faults.get(kind)
-        if fault in _ERRORS:
+        if fault is not None and fault in _ERRORS:
             self._error(*_ERRORS[fault])
         elif fault == "bare_503":
             self._answer(503)
-        elif fault in {"reset", "closed", "hang"}:
-            self._break(fault)
+        elif fault in {"reset", "closed", "hang", "drip"}:
+            self._break(str(fault))
         else:
             getattr(self, "_" + kind.lower().replace(" ", "_"))(body)
 
@@ -129,6 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if fault == "hang":
             self.s3.released.wait(30)
+        elif fault == "drip":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not self.s3.released.wait(0.1):
+                self.wfile.write(b"x")
         elif fault == "reset":
             # Lingering for no time turns the close into a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -178,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body, status = self.s3.buckets[self.bucket][self.key], 200
         if span := self.headers.get("Range"):
-            first, _, last = span.removeprefix("bytes=").partition("-")
+            first, last = span.removeprefix("bytes=").split("-")
             body, status = body[int(first) : int(last) + 1], 206
         fault = self.s3.faults.get("GET object")
         if fault == "wrong_bytes":
@@ -199,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(204)
 
     def _post_delete(self, body: bytes) -> None:
-        for node in ElementTree.fromstring(body).iter():
+        for node in ET.fromstring(body).iter():
             if node.tag.endswith("Key"):
                 self.s3.buckets.get(self.bucket, {}).pop(node.text or "", None)
         self._xml("DeleteResult", "")

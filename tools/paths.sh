@@ -6,10 +6,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${COWBENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cowbench}
 case $CACHE in /*) ;; *) CACHE=$PWD/$CACHE ;; esac
 
-GO_MINIMUM=1.26           # what the go.mod files of this project ask for
-GO_FROM_PYPI=1.26.6       # used where there is no Go at all
-GO_SWITCHES_SINCE=1.21    # from here on Go fetches a newer Go by itself
-UV_MINIMUM=0.13.9         # wrote uv.lock
+UV_MINIMUM=0.13.9 # wrote uv.lock
 
 # Tools that make and mount filesystems lie in sbin, which an ordinary user's PATH leaves out.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

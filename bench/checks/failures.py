@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 _MOSTLY = 0.5
 """From this share on, what was measured is the failure and not the storage driver."""
+
+_FAILURE = re.compile(r"\b([a-z0-9]+)/([a-z_]+)/\w")
+"""Layer and kind of a `bench.errors.Failure`, alone or within a sentence."""
 
 _PER_CELL = """
     SELECT cell, error, failed, ops, workloads, trials
@@ -82,12 +86,12 @@ def _failed_ops(evidence: Evidence) -> tuple[Finding, ...]:
 def _say(row: tuple[Any, ...]) -> Finding:
     cell, error, failed, ops, workloads, trials = row
     cause, fix = _explain(error)
-    counted = f"{failed} of {ops} ops ({failed / ops:.2%}) failed with {error}, in {', '.join(workloads)} ({len(trials)} trials)"
+    counted = f"{failed} of {ops} ops ({failed / ops:.2%}) failed with {error}, in {', '.join(workloads)} ({_trials(trials)})"
     return Finding(
         check="failures",
         level="error" if failed >= _MOSTLY * ops else "warning",
         cell=cell,
-        text=f"{counted}: {cause}",
+        text=f"{counted}: {cause}" if cause else counted,
         fix=fix,
         trials=tuple(trials),
     )
@@ -108,12 +112,13 @@ def _without_samples(cell: str, all_of: list[TrialResult], failed: list[TrialRes
     if not failed:
         return ()
     cause, fix = _explain(failed[0].problem)
+    counted = f"{len(failed)} of {len(all_of)} trials have no samples, the first: {failed[0].problem.rstrip('.')}"
     return (
         Finding(
             check="failures",
             level="error" if len(failed) >= _MOSTLY * len(all_of) else "warning",
             cell=cell,
-            text=f"{len(failed)} of {len(all_of)} trials have no samples, the first: {failed[0].problem}: {cause}",
+            text=f"{counted}: {cause}" if cause else counted,
             fix=fix,
             trials=tuple(result.trial.index for result in failed),
         ),
@@ -121,15 +126,19 @@ def _without_samples(cell: str, all_of: list[TrialResult], failed: list[TrialRes
 
 
 def _explain(text: str) -> tuple[str, str]:
-    """The likely cause and the cure: of a known message, else of the failure's kind."""
+    """The likely cause and the cure: of a known message, else of the failure's kind. The cause is empty when it is not known."""
     from bench import knowledge  # noqa: PLC0415 - its data files are read only where something failed
 
     for known in knowledge.explain(text):
         return known.cause.rstrip("."), known.cure
-    layer_and_kind, _, _ = text.rpartition("/")
-    kind = layer_and_kind.rpartition("/")[2]
-    unknown = ("the cause is not known", "read the container's log and the kernel's (dmesg) at that time")
-    return _MEANING.get(layer_and_kind) or _MEANING.get(kind) or unknown
+    for layer, kind in _FAILURE.findall(text):
+        if known_kind := _MEANING.get(f"{layer}/{kind}") or _MEANING.get(kind):
+            return known_kind
+    return "", "read the container's log and the kernel's (dmesg) at that time"
+
+
+def _trials(trials: list[int]) -> str:
+    return "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
 
 
 CHECK = Check(name="failures", when="after", look=_look)

@@ -29,10 +29,14 @@ def _say(cell: str, error: str, count: int, workloads: list[str], trials: list[i
         check="integrity",
         level="error",
         cell=cell,
-        text=f"{count} objects {what}, in {', '.join(workloads)} ({len(trials)} trials)",
+        text=f"{count} objects {what}, in {', '.join(workloads)} ({_trials(trials)})",
         fix="do not use this cell's numbers; look at the logs of server and kernel (dmesg), then repeat with verify_share 1",
         trials=tuple(trials),
     )
+
+
+def _trials(trials: list[int]) -> str:
+    return "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
 
 
 CHECK = Check(name="integrity", when="after", look=_look)

@@ -36,10 +36,8 @@ def client(run: Run) -> dict[str, str]:
     return {
         "client": load.client,
         "Expect: 100-continue": "sent" if load.expect_100_continue else "not sent",
-        "content verified": "sizes always, SHA-256 of "
-        + (f"{load.verify_share:.0%} of reads" if load.verify_share else "nothing"),
+        "content verified": "sizes always, SHA-256 of " + (f"{load.verify_share:.0%} of ops" if load.verify_share else "nothing"),
         "timeout per op": f"{load.op_timeout_s:g} s",
-        "retries": "none: every attempt is an op",
         **{f"{name} version": version for name, version in sorted(run.versions.items())},
         **{f"generator's {name}": value for name, value in sorted(run.operator.items())},
     }

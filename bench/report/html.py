@@ -142,7 +142,7 @@ def _facts(run: Run, summary: Summary) -> dict[str, str]:
     measured = sum(cell.trials - cell.unsound_trials for cell in summary.cells)
     return {
         "run": run.run_id,
-        "started": run.created_at.replace("T", " ").replace("+00:00", " UTC"),
+        "started": run.created_at.replace("T", " ").replace("+00:00", " UTC").replace("Z", " UTC"),
         "load measured for": numbers.duration(summary.measured_s),
         "blocks": str(run.load.blocks),
         "sound trials": f"{numbers.count(measured)} of {numbers.count(len(run.schedule))}",

@@ -33,7 +33,10 @@ def render(run: Run, summary: Summary) -> str:
 
 REPORT = Report(name="markdown", file="report.md", render=render)
 
-_SIGNS = "Ratio to the reference (*): ▲ faster, ▼ slower, ≈ no difference shown, ∅ no comparison possible."
+_SIGNS = (
+    "Ratio to the reference (*): ▲ faster, ▼ slower, ≈ no difference shown, ∅ no comparison possible.\n"
+    "Of latencies, a ratio below 1 is faster."
+)
 _REPEAT = (
     "Intervals of latencies are in `report.html` and `summary.csv`. To repeat it, save the matrix in `run.json` as `matrix.yaml` "
     "and run `cowbench bench matrix.yaml`; seed {seed} fixes the order and the objects. Raw samples: `runs/{run_id}/samples/`."
@@ -46,7 +49,7 @@ def text(value: str) -> str:
 
 
 def _origin(run: Run) -> str:
-    seeds = f"{run.load.blocks} blocks, seed {run.load.seed}"
+    seeds = f"{words.counted(run.load.blocks, 'block')}, seed {run.load.seed}"
     return text(f"Run {run.run_id}, started {run.created_at}, {seeds}, Cowbench {run.cowbench_version}.")
 
 

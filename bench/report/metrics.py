@@ -1,4 +1,4 @@
-"""What the metrics of a summary are called, in which unit they are printed, and which way is better."""
+"""What the metrics of a summary are called, in which unit they are printed, and which one judges a workload."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class Metric:
 
     name: str
     words: str
-    lower_is_better: bool = False
 
 
 def metric(name: str) -> Metric:
@@ -31,7 +30,7 @@ def metric(name: str) -> Metric:
         return Metric(name=name, words="ops/s")
     quantile = next((part for part in name.split("_") if part[:1] == "p" and part[1:].replace(".", "").isdigit()), "")
     if quantile or "latency" in name:
-        return Metric(name=name, words=f"{quantile} latency".strip(), lower_is_better=True)
+        return Metric(name=name, words=f"{quantile} latency".strip())
     return Metric(name=name, words=name.replace("_", " "))
 
 

@@ -143,7 +143,7 @@ def _estimate(estimate: Estimate | None, unit: Unit, gap: str) -> Entry:
     if estimate is None:
         return Entry(text=numbers.MISSING, note=gap)
     center, interval = numbers.center_and_interval(estimate, unit)
-    return Entry(text=center, interval=interval, note="" if interval else f"no interval: {estimate.n} sound trials are too few")
+    return Entry(text=center, interval=interval, note="" if interval else f"too few sound trials for an interval: {estimate.n}")
 
 
 def _latency(cell: CellSummary | None, quantile: str, unit: Unit, gap: str) -> Entry:
@@ -172,9 +172,7 @@ def _trials(cell: CellSummary | None) -> Entry:
 
 
 def _comparison_group(one: Comparison, where: dict[str, Place]) -> str:
-    measured_as = metric(one.metric)
-    better = " (lower is faster)" if measured_as.lower_is_better else ""
-    return f"{where[one.cell].group or 'all cells'}: {measured_as.words}{better}"
+    return f"{where[one.cell].group or 'all cells'}: {metric(one.metric).words}"
 
 
 def _comparison_row(one: Comparison, where: dict[str, Place]) -> tuple[Entry, ...]:

@@ -60,13 +60,13 @@ def title(run: Run) -> str:
     rows, varying = row_axes(run), varying_axes(run.plan)
     configurations = len({tuple(getattr(cell, axis) for axis in rows) for cell in run.plan})
     kind = "storage driver configuration" if "driver" in rows else "cell"
-    counts = [_counted(configurations, kind)]
+    counts = [counted(configurations, kind)]
     counts += [
         f"{len({getattr(cell, axis) for cell in run.plan})} {PLURALS.get(axis, axis.replace('_', ' ') + ' values')}"
         for axis in varying
         if axis not in rows
     ]
-    return " \u00d7 ".join([*counts, _counted(len(run.load.workloads), "workload")])
+    return " \u00d7 ".join([*counts, counted(len(run.load.workloads), "workload")])
 
 
 def workloads(run: Run, summary: Summary) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
     emulated = {target.cell.host for target in run.targets if target.host.emulated}
     if emulated:
         said.append(
-            f"{_counted(len(emulated), 'host')} ran without hardware virtualisation (emulated): numbers show that it works, "
+            f"{counted(len(emulated), 'host')} ran without hardware virtualisation (emulated): numbers show that it works, "
             "not how fast. Use a host with KVM or a cloud for speed."
         )
     errors = [finding for finding in run.findings if finding.level == "error"]
@@ -97,7 +97,7 @@ def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
         named = dict.fromkeys(
             f"{e.check} ({where[e.cell].full if e.cell in where else e.cell})" if e.cell else e.check for e in errors
         )
-        said.append(f"{_counted(len(errors), 'error')} found by checks: {join(list(named))}. See the findings for the cure.")
+        said.append(f"{counted(len(errors), 'error')} found by checks: {join(list(named))}. See the findings for the cure.")
     return tuple(said)
 
 
@@ -127,7 +127,7 @@ def more_blocks(comparison: Comparison) -> str:
     """Say what would settle an open comparison, or nothing."""
     if comparison.verdict != "no difference shown" or comparison.more_blocks is None:
         return ""
-    return f"{_counted(comparison.more_blocks, 'more block')} would tell"
+    return f"{counted(comparison.more_blocks, 'more block')} would tell"
 
 
 def missing_trials(cell: CellSummary | None) -> str:
@@ -163,7 +163,7 @@ def _reading_order(run: Run, summary: Summary) -> Callable[[Comparison], tuple[i
 def _key(one: Comparison, where: dict[str, Place]) -> _Key:
     rival = where.get(one.against)
     if one.kind == "control_arm":
-        return _Key(one.workload, one.metric, one.kind, where[one.cell].group, "on their volumes")
+        return _Key(one.workload, one.metric, one.kind, where[one.cell].group, "their own volume")
     return _Key(one.workload, one.metric, one.kind, where[one.cell].group, rival.label if rival else "the reference")
 
 
@@ -187,7 +187,7 @@ def _clauses(group: Sequence[Comparison], against: str, where: dict[str, Place],
     unclear = [where[one.cell].label for one in group if one.verdict == "no difference shown"]
     if unclear:
         beside = "" if parts else f" against {against}"
-        named = f"any of {len(group)}" if len(unclear) == len(group) > 1 else join(unclear)
+        named = f"any of the {len(group)}" if len(unclear) == len(group) > 1 else join(unclear)
         parts.append(f"no difference was shown{beside} for {named}")
     for reason in dict.fromkeys(one.reason for one in group if one.verdict == "refused"):
         refused = [where[one.cell].label for one in group if one.verdict == "refused" and one.reason == reason]
@@ -226,5 +226,6 @@ def _nothing_compared(run: Run) -> str:
     return "nothing was compared; no two cells were both measured"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun, "1 block" or "8 blocks"."""
     return f"{numbers.count(count)} {noun}{'' if count == 1 else 's'}"

@@ -136,9 +136,10 @@ def _undecided(seen: Paired, family: int) -> tuple[int | None, str]:
         return None, f"{ruled_out}: no practical difference"
     further = more_blocks(seen, family)
     if further is None:
+        # Not "too small to matter": a wide interval around nothing leaves room for a difference that does.
         return (
             None,
-            f"{ruled_out}; over {MOST_BLOCKS} more blocks would be needed: the difference, if any, is too small to matter here",
+            f"{ruled_out}; as small a one as seen ({_percent(seen.ratio)}) would take over {MOST_BLOCKS} more blocks to show",
         )
     return further, ruled_out
 

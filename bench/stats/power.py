@@ -9,7 +9,7 @@ from bench.stats.paired import Paired, t_limit
 
 POWER = 0.8
 MOST_BLOCKS = 200
-"""Further blocks above which no number is given: a difference that needs more is too small to matter here."""
+"""Further blocks above which no number is given: nobody would measure so many."""
 
 
 def more_blocks(seen: Paired, family: int) -> int | None:

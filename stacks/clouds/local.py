@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import knowledge
 from stacks import drivers, engines, host_setup, state
 from stacks.cloud import Cloud, Features, HostOutputs
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from bench.records import Cell
 
 _MODULES = ("overlay", "aufs", "btrfs", "xfs", "ext4", "fuse", "dm_thin_pool", "zfs", "erofs")
+_TOOLS = ("thin_check", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "zfs")
 _NEEDED_FREE_BYTES = 4 << 30
 """Room for a handful of hosts with their images; measured load adds what the matrix asks for."""
 
@@ -29,17 +32,11 @@ def _facts(cell: Cell) -> Mapping[str, object]:
     driver = drivers.load(cell.driver)
     return {
         **_machine_facts(),
-        "driver": cell.driver,
-        "explicit": True,
-        "fresh": True,
         "store": "graphdriver",
-        "fs": cell.backing_filesystem,
         # Every filesystem is made by host_setup, with file types in its directories.
         "d_type": True,
         "loop": not driver.storage_options or not any(option.startswith("dm.thinpooldev") for option in driver.storage_options),
-        "opts": [option.split("=")[0] for option in driver.storage_options],
         "default_ulimits": "set",
-        "data_on_volume": cell.data_placement == "volume",
     }
 
 
@@ -47,19 +44,19 @@ def _facts(cell: Cell) -> Mapping[str, object]:
 def _machine_facts() -> Mapping[str, object]:
     """What can be read of this machine before a host is made. A fact that cannot be read is absent, never guessed."""
     facts: dict[str, object] = {
-        "kernel": platform.release().split("-")[0],
+        **knowledge.of_kernel(platform.release()),
         "cgroup": "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
         "arch": platform.machine(),
         "rootless": False,
         "fuse_overlayfs_installed": _which("fuse-overlayfs") is not None,
-        "tool_thin_check": _which("thin_check") is not None,
+        **{f"tool_{name.replace('.', '_')}": _which(name) is not None for name in _TOOLS},
         **{f"module_{name}": _has_module(name) for name in _MODULES},
     }
     for key, binary in (("docker", "dockerd"), ("containerd", "containerd"), ("runc", "runc")):
         if version := _version_of(binary):
             facts[key] = version
-    if distribution := _distribution():
-        facts["distro"] = distribution
+    with contextlib.suppress(OSError):
+        facts.update(knowledge.of_os_release(Path("/etc/os-release").read_text()))
     return facts
 
 
@@ -87,14 +84,6 @@ def _has_module(name: str) -> bool:
         modprobe is not None
         and subprocess.run([modprobe, "-n", "-q", name], capture_output=True, timeout=10, check=False).returncode == 0
     )
-
-
-def _distribution() -> str:
-    path = Path("/etc/os-release")
-    if not path.exists():
-        return ""
-    pairs = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-    return f"{pairs.get('ID', '').strip(chr(34))}:{pairs.get('VERSION_ID', '').strip(chr(34)).split('.')[0]}"
 
 
 def _problems() -> tuple[str, ...]:

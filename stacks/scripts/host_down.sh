@@ -41,6 +41,19 @@ kill_all() {
     [ -z "$pids" ]
 }
 
+unmount_elsewhere() {
+    # A mount namespace that was made while this host stood (a service with PrivateTmp, another container) has copies of its mounts,
+    # and they keep the disk busy after ours are gone: the classic "device or resource busy".
+    here=$(readlink /proc/self/ns/mnt)
+    grep -lsF -- " $ROOT/" /proc/[0-9]*/mountinfo | cut -d/ -f3 | while read -r pid; do
+        there=$(readlink "/proc/$pid/ns/mnt") || continue
+        [ "$there" != "$here" ] || continue
+        cut -d' ' -f5 "/proc/$pid/mountinfo" | grep -F -- "$ROOT/" | sort -r | while read -r point; do
+            nsenter --target "$pid" --mount umount --lazy -- "$(printf '%b' "$point")" 2>/dev/null
+        done
+    done
+}
+
 remove_shim_sockets() {
     # containerd keeps its shims' sockets in /run/containerd/s, outside of the engine's directory; the bundle knows the name.
     find "$ROOT/x" -name address -path '*/io.containerd.runtime.v2.task/*' 2>/dev/null | while read -r file; do
@@ -83,6 +96,7 @@ while [ -n "$(mounts)" ] || [ -n "$(loops)" ]; do
         point=$(printf '%b' "$point")
         umount -- "$point" 2>/dev/null || { [ "$round" -gt 20 ] && umount --lazy -- "$point" 2>/dev/null; }
     done
+    unmount_elsewhere
     for device in $(loops); do
         losetup --detach "$device" 2>/dev/null
     done

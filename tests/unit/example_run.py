@@ -213,7 +213,7 @@ def partial_runs() -> dict[str, tuple[Run, Summary]]:
 
 
 def renamed(name: str) -> tuple[Run, Summary]:
-    """Give the first cell and its driver, the first workload, a finding and every reason one name, for example one that is markup."""
+    """Give the first cell and its driver, the first workload, a finding and every reason one name, which may be markup."""
     run, summary = example()
     old = {run.plan[0].name, run.load.workloads[0].name}
     cell = replace(run.plan[0], name=name, driver=name)

@@ -222,7 +222,7 @@ def test_other_distributions_get_the_command_to_type(tmp_path: Path) -> None:
 
 
 def test_go_is_called_with_the_flags_that_make_builds_alike(tmp_path: Path) -> None:
-    fake = '[ "$1 $2" = "env GOVERSION" ] && echo go1.26.1 && exit; echo "$CGO_ENABLED $GOWORK $GOFLAGS ${GOAMD64-unset} $*"'
+    fake = '[ "$1 $2" = "env GOVERSION" ] && echo go1.26.6 && exit; echo "$CGO_ENABLED $GOWORK $GOFLAGS ${GOAMD64-unset} $*"'
     env = {"HOME": str(tmp_path), "PATH": command(tmp_path / "bin", "go", fake), "GOAMD64": "v3", "GOFLAGS": "-mod=mod"}
     built = subprocess.run(
         [PROJECT / "tools/go", "build", "x y"], env=env, capture_output=True, text=True, timeout=60, check=True
@@ -325,3 +325,18 @@ def test_clearing_the_cache_spares_what_is_not_ours(tmp_path: Path) -> None:
     env = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "COWBENCH_CACHE": str(tmp_path)}
     subprocess.run([PROJECT / "tools/clean-cache"], env=env, capture_output=True, timeout=60, check=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_go_of_another_version_is_told_to_switch_to_the_pinned_one(tmp_path: Path) -> None:
+    fake = '[ "$1 $2" = "env GOVERSION" ] && echo go1.30.0 && exit; echo "$GOTOOLCHAIN $*"'
+    env = {"HOME": str(tmp_path), "PATH": command(tmp_path / "bin", "go", fake), "COWBENCH_CACHE": str(tmp_path / "cache")}
+    built = subprocess.run([PROJECT / "tools/go", "build", "x"], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert built.stdout == "go1.26.6 build x\n"
+
+
+def test_a_newer_go_serves_where_the_pinned_one_cannot_be_fetched(tmp_path: Path) -> None:
+    fake = '[ "$1 $2" = "env GOVERSION" ] && echo go1.30.0 && exit; [ "${GOTOOLCHAIN-}" != go1.26.6 ] && echo "$*"'
+    env = {"HOME": str(tmp_path), "PATH": command(tmp_path / "bin", "go", fake), "COWBENCH_CACHE": str(tmp_path / "cache")}
+    command(tmp_path / "bin", "uv", "exit 1")
+    built = subprocess.run([PROJECT / "tools/go", "build", "x"], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert built.stdout == "build x\n"

@@ -225,6 +225,20 @@ def test_a_failed_build_shows_its_last_words_and_leaves_nothing(workshop: Path) 
     assert [path.name for path in (workshop / "cache" / "images").iterdir()] == ["server.lock"]
 
 
+def test_another_compiler_is_another_image(workshop: Path) -> None:
+    first = image.ensure("server")
+    with (workshop / "go").open("a") as script:
+        script.write("# a newer version\n")
+    assert image.ensure("server").reference != first.reference
+
+
+def test_without_the_projects_own_go_it_says_what_to_do(workshop: Path) -> None:
+    (workshop / "go").unlink()
+    with pytest.raises(DeployError, match="cannot be read") as failed:
+        image.ensure("server")
+    assert "checkout" in failed.value.next_step
+
+
 def test_a_program_of_another_system_is_refused(workshop: Path) -> None:
     compiler(workshop, r"""printf '\317\372\355\376' >"$out" """)
     with pytest.raises(DeployError, match="not a Linux program"):

@@ -1,5 +1,6 @@
 """Reading a matrix file: what it says, what it leaves out, and that no text whatever makes the reader stumble."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_seed_that_is_left_out_is_drawn(tmp_path: Path) -> None:
 
 
 def test_workloads_without_a_name_get_one_of_their_own(tmp_path: Path) -> None:
-    listed = "\n    - ".join(["", "{op: put, object_size: 1024}", "{op: put, object_size: 1KiB}", "{op: put, object_size: 1KB}"])
+    listed = "\n    - {op: put, object_size: 1024}\n    - {op: put, object_size: 1KiB}\n    - {op: put, object_size: 1KB}"
 
     workloads = read(tmp_path, SMALL.replace("{op: put, object_size: 4KiB}", listed)).load.workloads
 
@@ -167,12 +168,14 @@ def test_axes_that_name_nothing_give_the_one_cell_of_all_defaults(tmp_path: Path
     assert cell.name == "local-overlay2-ext4-seaweedfs-layer"
 
 
-def test_an_axis_whose_values_are_not_known_takes_any_word_but_not_any_text(tmp_path: Path, rented: None) -> None:
-    text = SMALL.replace("driver: overlay2", "cloud: rented\n  machine_image: {}")
+@pytest.mark.usefixtures("rented")
+def test_an_axis_whose_values_are_not_known_takes_any_word_but_not_any_text(tmp_path: Path) -> None:
+    image = "ami-0abc/Debian_12:latest"
+    text = SMALL.replace("driver: overlay2", f"cloud: rented\n  machine_image: {image}")
 
-    assert read(tmp_path, text.format("ami-0abc/Debian_12:latest")).axes["machine_image"] == ("ami-0abc/Debian_12:latest",)
+    assert read(tmp_path, text).axes["machine_image"] == (image,)
     with pytest.raises(InputError, match="is no machine_image"):
-        read(tmp_path, text.format("'a b'"))
+        read(tmp_path, text.replace(image, "a b"))
 
 
 @pytest.mark.parametrize("path", MATRICES, ids=lambda path: path.stem)
@@ -198,8 +201,6 @@ def test_the_default_matrix_allows_comparisons_of_six_drivers_and_their_control_
 @pytest.fixture
 def rented(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second cloud, which takes any machine image."""
-    from dataclasses import replace  # noqa: PLC0415 - of this fixture alone
-
     local = clouds.load("local")
     other = replace(local, name="rented", axes={**local.axes, "machine_image": None, "region": ("north", "south")})
     monkeypatch.setattr(clouds, "CLOUDS", ("local", "rented"))
@@ -230,9 +231,11 @@ def test_a_size_is_read_in_bytes(text: str, size_bytes: int) -> None:
     assert quantity.size_bytes(text) == size_bytes
 
 
-@pytest.mark.parametrize("text", ["", "KiB", "-1", "+1", "1,5KiB", "1e3", "0.1B", "4KiBB", "4K", "4kib", " 4KiB", "4KiB ", "٤KiB", "1_0"])
+@pytest.mark.parametrize(
+    "text", ["", "KiB", "-1", "+1", "1,5KiB", "1e3", "0.1B", "4KiBB", "4K", "4kib", " 4KiB", "4KiB ", "٤KiB", "1_0"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="this is no|is no unit"):
+    with pytest.raises(ValueError, match=r"this is no|is no unit"):
         quantity.size_bytes(text)
 
 
@@ -243,7 +246,17 @@ def test_a_size_that_is_written_is_read_back(size_bytes: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0.0), ("0s", 0.0), ("300ms", 0.3), ("100ms", 0.1), ("1s", 1.0), ("1.5s", 1.5), ("2m", 120.0), ("1h", 3600.0), ("5us", 5e-6)],
+    [
+        ("0", 0.0),
+        ("0s", 0.0),
+        ("300ms", 0.3),
+        ("100ms", 0.1),
+        ("1s", 1.0),
+        ("1.5s", 1.5),
+        ("2m", 120.0),
+        ("1h", 3600.0),
+        ("5us", 5e-6),
+    ],
 )
 def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
     assert quantity.duration_s(text) == seconds
@@ -251,7 +264,7 @@ def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "-1s", "1sec", "1 minute", "inf", "nan", "1:30", "s", "1M"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="this is no|is no unit|is missing"):
+    with pytest.raises(ValueError, match=r"this is no|is no unit|is missing"):
         quantity.duration_s(text)
 
 
@@ -260,12 +273,13 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 def reads_or_refuses(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+    refusal: InputError | None = None
     try:
         plan.expand(matrix.read(path))
     except InputError as error:
-        assert error.what
-        assert error.next_step
-        assert error.where.startswith(str(path))
+        refusal = error
+
+    assert refusal is None or (refusal.what and refusal.next_step and refusal.where.startswith(str(path)))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

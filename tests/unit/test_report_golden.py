@@ -78,7 +78,7 @@ def test_csv_is_tidy_and_keeps_values_that_other_reports_round() -> None:
     assert len(keys) == len(set(keys))
     first = summary.cells[0].throughput_bytes_per_s
     assert isinstance(first, Estimate)
-    assert [float(row["estimate"]) for row in rows if row["metric"] == "throughput"][0] == first.center
+    assert next(float(row["estimate"]) for row in rows if row["metric"] == "throughput") == first.center
 
 
 def test_csv_leaves_a_missing_value_empty_and_keeps_hostile_names_in_their_field() -> None:

@@ -68,7 +68,7 @@ def test_a_difference_too_small_to_find_in_two_hundred_blocks_is_said_not_to_mat
     made = one(contest([1.1, 0.9, 1.12, 0.9, 1.0, 1.0], [1.0] * 6))
 
     assert (made.verdict, made.more_blocks) == ("no difference shown", None)
-    assert made.reason.endswith("over 200 more blocks would be needed: the difference, if any, is too small to matter here")
+    assert made.reason.endswith("as small a one as seen (-0.0 %) would take over 200 more blocks to show")
 
 
 def test_a_shown_difference_below_three_percent_is_called_not_practical() -> None:

@@ -86,7 +86,9 @@ wanted_packages() {
 
 # Step. Interrupted while downloading it stops; once dpkg runs it finishes, because a half-configured system helps nobody.
 install_packages() {
-  local apt="env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends"
+  local apt="env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends --no-remove"
+  local services="docker.service docker.socket"
+  command -v containerd || services="$services containerd.service" # one that is here already belongs to the host
   # shellcheck disable=SC2086 # a command with its options
   {
     as_root dpkg --configure -a
@@ -95,7 +97,7 @@ install_packages() {
     trap '' INT TERM HUP
     keep_services_from_starting
     as_root $apt install "$@" || fail "Debian packages could not be installed: $*" "run 'apt-get install $*' by hand and see what it says"
-    case " $* " in *" docker.io "*) leave_docker_off ;; esac
+    case " $* " in *" docker.io "*) leave_off $services ;; esac
   }
   say "Debian packages: $*"
 }
@@ -114,9 +116,9 @@ give_back_policy() {
   if [ -e "$POLICY.before-cowbench" ]; then as_root mv "$POLICY.before-cowbench" "$POLICY"; fi
 }
 
-# The package also enables its services for the next boot; only the user may want that.
-leave_docker_off() {
-  command -v systemctl >/dev/null || return 0
-  as_root systemctl disable docker.service docker.socket containerd.service || true
+# The package also enables its services for the next boot, under systemd and SysV; only the user may want that.
+leave_off() {
+  ! command -v systemctl >/dev/null || as_root systemctl disable "$@" || true
+  as_root update-rc.d docker disable || true
   echo "docker.service was installed, neither started nor enabled; 'systemctl enable --now docker' does both"
 }

@@ -1,0 +1,198 @@
+"""What every check keeps to. A new one joins with a line in `bench.checks` and a fault below that it finds."""
+
+from __future__ import annotations
+
+import pkgutil
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench import checks
+from bench.check import Check, Evidence
+from bench.records import Trial
+from tests.unit.small_run import SECOND_NS, result, target, workload, write_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bench.records import TrialResult
+
+BLOCKS = 6
+
+
+class _Refuses(BaseHTTPRequestHandler):
+    """As an S3 server does with a request that nobody signed."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keeps the test's output clean."""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refuses) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def sound(endpoint: str, tmp_path: Path) -> Evidence:
+    """Two cells that are what was planned, and six steady trials of twelve seconds on each."""
+    results = [_steady_trial(tmp_path, index, cell) for index, cell in enumerate(["btrfs", "vfs"] * BLOCKS)]
+    return Evidence(
+        targets=(target("btrfs", endpoint=endpoint), target("vfs", endpoint=endpoint)),
+        workloads=(workload("put", duration_s=12.0),),
+        results=tuple(results),
+        parts=tuple(sorted(tmp_path.glob("*.parquet"))),
+    )
+
+
+def _steady_trial(folder: Path, index: int, cell: str) -> TrialResult:
+    # One op each 50 ms, and a little unevenness from trial to trial.
+    write_part(
+        folder / f"part-{index:05d}-00.parquet", index, [{"start_ns": SECOND_NS + n * 50_000_000} for n in range(240 + index % 3)]
+    )
+    trial = Trial(index=index, block=index // 2, position=index % 2, cell=cell, workload="put", seed=1)
+    return result(trial, parts=(f"part-{index:05d}-00.parquet",), samples=240, window_s=12.0)
+
+
+def _planned(evidence: Evidence, **changed: Any) -> Evidence:
+    first, *others = evidence.targets
+    return replace(evidence, targets=(replace(first, cell=replace(first.cell, **changed)), *others))
+
+
+def _rewritten(evidence: Evidence, **op: object) -> Evidence:
+    """The first trial with another op in place of each of its own."""
+    write_part(evidence.parts[0], 0, [{"start_ns": SECOND_NS + n * 50_000_000, **op} for n in range(240)])
+    return evidence
+
+
+def _ramped(evidence: Evidence) -> Evidence:
+    for part, trial in zip(evidence.parts, evidence.results, strict=True):
+        times = [SECOND_NS + int(12e9 * (n / 480) ** 0.5) for n in range(480)]
+        write_part(part, trial.trial.index, [{"start_ns": start} for start in times])
+    return evidence
+
+
+def _stamped(evidence: Evidence, stamp: str) -> Evidence:
+    return replace(evidence, results=tuple(replace(each, stamps=(stamp,)) for each in evidence.results))
+
+
+def _other_image(evidence: Evidence) -> Evidence:
+    *others, last = evidence.targets
+    return replace(evidence, targets=(*others, replace(last, server=replace(last.server, content_digest="sha256:0ther"))))
+
+
+def _nobody_there(evidence: Evidence) -> Evidence:
+    first, *others = evidence.targets
+    return replace(evidence, targets=(replace(first, endpoint="http://127.0.0.1:1"), *others))
+
+
+FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
+    "server_answers": (_nobody_there, "does not answer"),
+    "driver_in_use": (lambda evidence: _planned(evidence, driver="overlay2"), "planned storage driver overlay2, in use is btrfs"),
+    "kernel_in_use": (
+        lambda evidence: _planned(evidence, machine_image="debian-12-linux-6.12"),
+        "states kernel 6.12, running is 6.1.0",
+    ),
+    "engine_in_use": (
+        lambda evidence: _planned(evidence, engine="docker_ce-29.1"),
+        "planned engine docker_ce-29.1, running is 20.10.24",
+    ),
+    "filesystem_in_use": (lambda evidence: _planned(evidence, backing_filesystem="xfs"), "planned backing filesystem xfs"),
+    "same_image": (_other_image, "sha256:0ther"),
+    "failures": (
+        lambda evidence: _rewritten(evidence, error="s3/full/InsufficientStorage", bytes=0),
+        "s3/full/InsufficientStorage",
+    ),
+    "integrity": (lambda evidence: _rewritten(evidence, error="integrity/wrong_digest/sha256"), "other content than was stored"),
+    "client_bound": (lambda evidence: _stamped(evidence, "client_bound"), "6 of 6 trials of put (100%)"),
+    "steady": (_ramped, "were not steady"),
+}
+"""For each check what makes sound evidence unsound, and words that it then says."""
+
+
+@pytest.fixture(params=checks.CHECKS)
+def check(request: pytest.FixtureRequest) -> Check:
+    return checks.load(request.param)
+
+
+def test_every_file_is_registered_and_every_name_has_its_file() -> None:
+    assert sorted(module.name for module in pkgutil.iter_modules(checks.__path__)) == sorted(checks.CHECKS)
+
+
+def test_every_check_has_a_fault_that_it_finds() -> None:
+    assert sorted(FAULTS) == sorted(checks.CHECKS)
+
+
+def test_a_check_is_called_as_its_file(check: Check) -> None:
+    assert check.name in checks.CHECKS
+    assert checks.load(check.name) is check
+    assert check.when in {"before", "after"}
+
+
+def test_sound_evidence_gives_no_finding(check: Check, sound: Evidence) -> None:
+    assert check.look(sound) == ()
+
+
+def test_no_evidence_gives_no_finding(check: Check) -> None:
+    assert check.look(Evidence(targets=())) == ()
+
+
+def test_its_fault_is_found_and_told_with_cause_and_next_step(check: Check, sound: Evidence) -> None:
+    fault, words = FAULTS[check.name]
+    findings = check.look(fault(sound))
+
+    assert any(words in finding.text for finding in findings), findings
+    for finding in findings:
+        assert finding.check == check.name
+        assert finding.cell in {"", "btrfs", "vfs"}
+        assert finding.fix
+        assert "\n" not in finding.text + finding.fix
+        assert set(finding.trials) <= {each.trial.index for each in sound.results}
+
+
+def test_looking_twice_finds_the_same(check: Check, sound: Evidence) -> None:
+    unsound = FAULTS[check.name][0](sound)
+
+    assert check.look(unsound) == check.look(unsound)
+
+
+def test_a_fault_of_one_kind_is_found_by_no_other_check_of_that_moment(check: Check, sound: Evidence) -> None:
+    unsound = FAULTS[check.name][0](sound)
+    found = checks.look(check.when, unsound)
+
+    assert {finding.check for finding in found} == {check.name}
+
+
+def test_a_check_before_the_load_needs_no_results(check: Check, sound: Evidence) -> None:
+    unsound = FAULTS[check.name][0](sound)
+    found = check.look(replace(unsound, workloads=(), results=(), parts=()))
+
+    assert bool(found) == (check.when == "before")
+
+
+def test_a_check_that_breaks_becomes_a_finding_and_the_others_still_look(
+    sound: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_evidence: Evidence) -> tuple[()]:
+        raise ZeroDivisionError("by nobody's wish")
+
+    broken = Check(name="broken", when="after", look=breaks)
+    load = checks.load
+    monkeypatch.setattr(checks, "load", lambda name: broken if name == "failures" else load(name))
+    found = checks.look("after", FAULTS["client_bound"][0](sound))
+
+    assert {finding.check for finding in found} == {"broken", "client_bound"}
+    assert "ZeroDivisionError: by nobody's wish" in found[0].text

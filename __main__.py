@@ -7,4 +7,4 @@ import pulumi
 from stacks import matrix, plan, program
 
 wanted = matrix.read(Path(pulumi.Config().require("matrix")))
-program.run(plan.plan(wanted, plan.facts_of).cells)
+program.run(plan.plan(wanted, plan.facts_of).cells, wanted.server_images)

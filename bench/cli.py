@@ -87,7 +87,7 @@ def preview(matrix: MatrixFile, stack: StackName = "") -> None:
     from stacks import lifecycle
 
     wanted, planned = _plan(matrix)
-    changes = lifecycle.preview(_stack_name(stack or wanted.name), planned.cells, _step_lines(_screen()))
+    changes = lifecycle.preview(_stack_of(stack, wanted), planned.cells, wanted.server_images, _step_lines(_screen()))
     _screen().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
 
 
@@ -97,7 +97,7 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
     from stacks import ownership
 
     wanted, planned = _plan(matrix)
-    name = _stack_name(stack or wanted.name)
+    name = _stack_of(stack, wanted)
     screen = _screen(quiet=as_json)
     with _signals_interrupt():
         standing = _up(screen, name, wanted, planned)
@@ -149,7 +149,7 @@ def run(
             folder, standing = resume, _standing(store.read(resume).stack)
         elif matrix is not None:
             wanted, planned = _plan(matrix)
-            standing = _standing(stack or wanted.name)
+            standing = _standing(_stack_of(stack, wanted))
             folder = _start(wanted, planned, standing, runs)
         else:
             raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
@@ -311,7 +311,7 @@ def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
             raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
     ownership.claim(name)
     with screen.timed(f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
-        return lifecycle.up(name, planned.cells, _step_lines(screen))
+        return lifecycle.up(name, planned.cells, matrix.server_images, _step_lines(screen))
 
 
 def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
@@ -401,6 +401,13 @@ def _stack_name(name: str) -> str:
     from stacks import ownership
 
     return ownership.check_name(name)
+
+
+def _stack_of(stack: str, matrix: Matrix) -> str:
+    """The stack that was asked for, else the one that carries the matrix' name, as much of it as a stack may have."""
+    from stacks import ownership
+
+    return ownership.check_name(stack or matrix.name[: ownership.STACK_NAME_LIMIT].rstrip("-"))
 
 
 def _only_stack() -> str:

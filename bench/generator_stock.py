@@ -26,7 +26,7 @@ FILLERS: Final = 8
 _LISTED_KEYS: Final = 1000
 """The most keys of one page, by the S3 API."""
 
-_DELETED_KEYS: Final = 250
+_DELETED_KEYS: Final = 50
 """Keys of one DeleteObjects (at most 1000): servers work them off one after another, so several requests go side by side."""
 
 _PATIENCE_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -65,9 +65,8 @@ class Stock:
         if listed.failure:
             return _problem("the bucket could not be listed", listed)
         self._present = {key for key, size in found.items() if wanted.get(key) == size}
-        if problem := self._delete_all([key for key in found if key not in self._present]) or self._fill():
-            return problem
-        return "" if wanted else self._first_write()
+        strangers = [key for key in found if key not in self._present]
+        return self._delete_all(strangers) or self._first_write() or self._fill()
 
     def used(self, ops: Sequence[Op], *, ran_out: bool) -> None:
         """Takes note of what a trial used up, so that the next one has enough."""
@@ -107,15 +106,22 @@ class Stock:
     def _fill(self) -> str:
         present = self._present if self._present is not None else set()
         missing = [item for item in self._kind.ready(self.workload) if item.key not in present]
-        outcomes = Pool(FILLERS).imap(self._put, missing)
-        for item, outcome in zip(missing, outcomes, strict=True):
-            if outcome.failure:
-                return _problem(f"{len(missing)} objects of {item.size_bytes} bytes could not be put", outcome)
-            present.add(item.key)
+        pool = Pool(FILLERS)
+        try:
+            for item, outcome in zip(missing, pool.imap(self._put, missing), strict=True):
+                if outcome.failure:
+                    return _problem(f"{len(missing)} objects of {item.size_bytes} bytes could not be put", outcome)
+                present.add(item.key)
+        finally:
+            # After a failure the others must not go on behind the back of what comes next.
+            pool.kill()
         return ""
 
     def _first_write(self) -> str:
-        """Servers that make room at the first write of a bucket do so now and not in the first trial."""
+        """Servers that make room at the first write of a bucket do so now and not in the first trial.
+
+        One write alone: SeaweedFS answers InternalError to writes that arrive while it makes its first volumes.
+        """
         key = prefix(self.workload) + "first"
         body = self._session.content.body(key, 1)
         outcome = self._persist(lambda: self._session.client.put(self._session.bucket, key, body))
@@ -137,7 +143,11 @@ class Stock:
 
     def _delete_all(self, keys: Sequence[str]) -> str:
         batches = [keys[at : at + _DELETED_KEYS] for at in range(0, len(keys), _DELETED_KEYS)]
-        return next(filter(None, Pool(FILLERS).imap_unordered(self._delete_batch, batches)), "")
+        pool = Pool(FILLERS)
+        try:
+            return next(filter(None, pool.imap_unordered(self._delete_batch, batches)), "")
+        finally:
+            pool.kill()
 
     def _delete_batch(self, keys: Sequence[str]) -> str:
         """Not every server has DeleteObjects, and it may do only a part of its work: then one by one."""

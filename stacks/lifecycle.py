@@ -16,7 +16,7 @@ from bench.errors import DeployError
 from stacks import program, state, sweep, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pulumi.automation import Stack
     from pulumi.automation.events import StepEventMetadata
@@ -52,16 +52,16 @@ class Standing:
     changes: dict[str, int]
 
 
-def preview(stack: str, cells: Iterable[Cell], observe: Callable[[Step], None]) -> dict[str, int]:
+def preview(stack: str, cells: Iterable[Cell], images: Mapping[str, str], observe: Callable[[Step], None]) -> dict[str, int]:
     """What `up` would do: operation → number of resources. Nothing is created."""
     wanted = tuple(cells)
     with _explained(stack) as problems:
-        pulumi_stack = workspace.select(stack, lambda: program.run(wanted))
+        pulumi_stack = workspace.select(stack, lambda: program.run(wanted, images))
         result = pulumi_stack.preview(on_event=_listener(observe, problems), on_output=_log(stack))
     return {_operation(kind): count for kind, count in result.change_summary.items()}
 
 
-def up(stack: str, cells: Iterable[Cell], observe: Callable[[Step], None]) -> Standing:
+def up(stack: str, cells: Iterable[Cell], images: Mapping[str, str], observe: Callable[[Step], None]) -> Standing:
     """Make the stack what the cells say. A second call changes nothing; a changed cell replaces only itself.
 
     The caller holds the stack (`ownership.claim`). Raises DeployError with the resource's own words; what was made stays until
@@ -69,7 +69,7 @@ def up(stack: str, cells: Iterable[Cell], observe: Callable[[Step], None]) -> St
     """
     wanted = tuple(cells)
     with _explained(stack) as problems:
-        pulumi_stack = workspace.select(stack, lambda: program.run(wanted))
+        pulumi_stack = workspace.select(stack, lambda: program.run(wanted, images))
         _free_stale_lock(stack, pulumi_stack)
         result = pulumi_stack.up(on_event=_listener(observe, problems), on_output=_log(stack))
     credential = result.outputs["credential"].value

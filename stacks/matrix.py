@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.records import AXES, Load, Reference
 from stacks import axes as known_axes
-from stacks import document, drivers, matrix_load
+from stacks import document, drivers, matrix_load, servers
 from stacks.value import Value
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ Point = Mapping[str, tuple[str, ...]]
 
 _Listed = Mapping[str, tuple[Value, ...]]
 _REQUIRED = ("schema", "name", "axes", "load")
-_OPTIONAL = ("include", "exclude", "reference", "disk_size")
+_OPTIONAL = ("include", "exclude", "reference", "disk_size", "server_images")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_BY_DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]{0,200}@sha256:[0-9a-f]{64}")
 _FREE_TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,99}")
 
 
@@ -34,7 +35,8 @@ class Matrix:
     """What a matrix file says. An axis that is not in `axes` takes its cloud's or driver's default.
 
     Cells are every combination of `axes` without those that match an entry of `exclude`, then those of each entry of `include`,
-    whose keys replace that axis' list. `disk_size` is per host, empty for the cloud's own. `places` tells where a part stands.
+    whose keys replace that axis' list. `disk_size` is per host, empty for the cloud's own. `server_images` names container images by digest,
+    for servers that are not to be built here. `places` tells where a part stands.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Matrix:
     reference: Reference
     load: Load
     disk_size: str = ""
+    server_images: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, part: str) -> str:
@@ -72,6 +75,7 @@ def read(path: Path) -> Matrix:
         reference=_reference(fields, axes),
         load=matrix_load.read(fields["load"]),
         disk_size=_disk_size(fields, axes),
+        server_images=_server_images(fields),
         places=dict(_places(fields)),
     )
 
@@ -93,6 +97,19 @@ def _name(value: Value) -> str:
     if not _NAME.fullmatch(name):
         raise value.error(f"{name!r} is no name for a matrix", "use small letters, digits and dashes, 40 at most")
     return name
+
+
+def _server_images(fields: Mapping[str, Value]) -> dict[str, str]:
+    """Registry references by server. Only by digest: a tag may name another image tomorrow, and the numbers would not tell."""
+    if "server_images" not in fields:
+        return {}
+    references = fields["server_images"].mapping(optional=servers.SERVERS)
+    for value in references.values():
+        if not _BY_DIGEST.fullmatch(value.text()):
+            raise value.error(
+                f"{value.text()!r} is no image by digest", "write registry/name@sha256: and the 64 digits of the digest"
+            )
+    return {server: value.text() for server, value in references.items()}
 
 
 def _entries(fields: Mapping[str, Value], key: str) -> tuple[tuple[Value, _Listed], ...]:

@@ -298,3 +298,14 @@ def test_a_matrix_with_a_slip_in_it_is_read_or_refused_with_an_error_that_helps(
     tmp_path: Path, start: int, length: int, put: str
 ) -> None:
     reads_or_refuses(tmp_path / "slip.yaml", (FULL[:start] + put + FULL[start + length :]).encode())
+
+
+def test_a_server_image_by_digest_is_taken_as_it_stands(tmp_path: Path) -> None:
+    reference = f"registry.example/s3/seaweedfs@sha256:{'0a' * 32}"
+    named = read(tmp_path, SMALL + f"server_images: {{seaweedfs: '{reference}'}}\n")
+
+    assert named.server_images == {"seaweedfs": reference}
+
+
+def test_without_server_images_every_image_is_built_here(tmp_path: Path) -> None:
+    assert read(tmp_path, SMALL).server_images == {}

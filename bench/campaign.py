@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -44,6 +45,12 @@ class MakeGenerator(Protocol):
         """`samples` is the folder of the sample parts, `log` the file for what the generator says."""
 
 
+HELD_UP = "client_bound"
+"""The one stamp that tells of the generator and its host alone."""
+
+_REPEATS_PER_TRIAL = 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
     """A run being measured into its folder. Every result is on the disk before the next trial begins."""
@@ -71,12 +78,26 @@ class Campaign:
             result = _without_samples(trial, self.tally.given_up[trial.cell])
             store.append(self.folder, result)
         else:
-            result = self._measure(generator, trial)
+            result = self._measure_soundly(generator, trial)
             store.append(self.folder, result)
             self._clean_up(generator, trial, was_ready=not result.problem)
         if given_up := self.tally.end(result):
             fix = f"mend the target (cowbench check), then measure again; what the generator said: {self.log}"
             store.note(self.folder, Finding(check="run", level="error", cell=trial.cell, text=given_up, fix=fix))
+
+    def _measure_soundly(self, generator: Measures, trial: Trial) -> TrialResult:
+        """Measures again, a few times at most, when the generator was held up, and only then: a comparison needs whole blocks.
+
+        A pass in which anything failed is never thrown away: a failure is a measurement. What was thrown away is counted.
+        """
+        result = self._measure(generator, trial)
+        for repeats in range(1, _REPEATS_PER_TRIAL + 1):
+            held_up = result.stamps == (HELD_UP,) and not result.problem
+            if not held_up or store.failed_samples(self.folder, result) or not self.tally.may_repeat():
+                break
+            self._clean_up(generator, trial, was_ready=True)
+            result = replace(self._measure(generator, trial), repeats=repeats)
+        return result
 
     def _measure(self, generator: Measures, trial: Trial) -> TrialResult:
         target = self._target(trial)
@@ -88,6 +109,8 @@ class Campaign:
         self._tell("prepare")
         if problem := generator.prepare(target, self._workload(trial)):
             return _without_samples(trial, f"prepare failed: {problem}")
+        # What the last trial wrote may still be on its way to the disk, and on one host that is the next trial's disk too.
+        os.sync()
         self._tell("measure")
         return generator.measure(trial, target, on_progress)
 

@@ -58,7 +58,7 @@ class DeployError(CowbenchError):
     exit_code = 3
 
 
-class Interrupted(CowbenchError):
+class Interrupted(CowbenchError):  # noqa: N818 - not an error of anybody: the user stopped the work
     """The user stopped the work; what was measured is kept."""
 
     exit_code = 130

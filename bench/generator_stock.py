@@ -35,10 +35,10 @@ _PATIENCE_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 _HOPELESS: Final = frozenset({"denied", "refused", "invalid", "not_found"})
 """Kinds of failures that another try does not cure."""
 
-_FIRST_OPS_PER_S: Final = 1000
+_FIRST_OPS_PER_S: Final = 1500
 """What one boto3 process can do at most on one core: objects enough for a first trial that uses them up."""
 
-_FIRST_BYTES, _MOST_BYTES = 1 << 28, 1 << 30
+_FIRST_BYTES, _MOST_BYTES = 1 << 29, 1 << 30
 """Bounds on what is put there for a trial to use up, unless the matrix asks for more."""
 
 
@@ -66,7 +66,10 @@ class Stock:
             return _problem("the bucket could not be listed", listed)
         self._present = {key for key, size in found.items() if wanted.get(key) == size}
         strangers = [key for key in found if key not in self._present]
-        return self._delete_all(strangers) or self._first_write() or self._fill()
+        problem = self._delete_all(strangers) or self._first_write() or self._fill()
+        if problem:
+            self._present = None
+        return problem
 
     def used(self, ops: Sequence[Op], *, ran_out: bool) -> None:
         """Takes note of what a trial used up, so that the next one has enough."""

@@ -185,6 +185,7 @@ class TrialResult:
     """What became of a trial. Times are of the generator's monotonic clock, as in its samples.
 
     `stamps` mark an unsound trial (`client_bound`, `server_gone`, ...); `problem` says why a trial has no samples.
+    `repeats` counts earlier passes that were thrown away because the generator was held up, and nothing had failed in them.
     """
 
     trial: Trial
@@ -196,6 +197,7 @@ class TrialResult:
     health: ClientHealth | None
     stamps: tuple[str, ...]
     problem: str
+    repeats: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

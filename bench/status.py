@@ -16,6 +16,10 @@ GIVE_UP_AFTER = 3
 """Trials in a row without a sample: the target is gone, and waiting for its time-outs would cost the others their run."""
 
 
+REPEATED_SHARE = 0.25
+"""Of a run's trials, how many may be measured again: a generator that is always the limit is not cured by trying."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """Where a run stands. Ops and times are of this call of `perform`, trials and blocks of the whole run.
@@ -69,7 +73,7 @@ class Tally:
         self._planned_s = {workload.name: workload.warm_up_s + workload.duration_s for workload in run.load.workloads}
         self._trial: Trial | None = None
         self._progress: Progress | None = None
-        self._ops = self._failed_ops = 0
+        self._ops = self._failed_ops = self._repeats = 0
         self._started_s = self._trial_started_s = clock()
         self._taken_s = self._taken_planned_s = 0.0
         self._failed_in_row: dict[str, int] = {}
@@ -80,6 +84,11 @@ class Tally:
     def next_trial(self) -> Trial | None:
         """The trial to measure next, None at the end."""
         return self._rest[0] if self._rest else None
+
+    def may_repeat(self) -> bool:
+        """Whether one more trial may be measured again; counts it when it may."""
+        self._repeats += 1
+        return self._repeats <= REPEATED_SHARE * len(self._run.schedule)
 
     def begin(self, trial: Trial) -> None:
         """The trial is the current one from now on."""

@@ -173,6 +173,14 @@ def samples(folder: Path, found: Sequence[TrialResult]) -> tuple[Path, ...]:
     return tuple(folder / _SAMPLES / name for name in names)
 
 
+def failed_samples(folder: Path, result: TrialResult) -> int:
+    """How many samples of this one trial tell of a failure, warm-up included."""
+    from pyarrow import compute, parquet  # noqa: PLC0415 - as above
+
+    errors = [parquet.read_table(folder / _SAMPLES / Path(part).name, columns=["error"])["error"] for part in result.parts]
+    return sum(int(compute.sum(compute.not_equal(error.cast("string"), "")).as_py() or 0) for error in errors)
+
+
 def unfinished(folder: Path) -> tuple[Finding, ...]:
     """What a reader must know about a run that did not end: how far it came, and what of it does not count. Changes nothing."""
     run, found = read(folder), results(folder)

@@ -14,18 +14,16 @@ from pulumi.automation import CommandError, EngineEvent, OpType
 
 from bench.errors import DeployError
 from stacks import program, state, sweep, workspace
+from stacks.pulumi_process import GRACE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from pulumi.automation import Stack
     from pulumi.automation.events import StepEventMetadata
 
     from bench.records import Cell
-
-_INTERRUPT_GRACE_S = 15
-"""A create in flight ends within this time, or is killed and then swept."""
-
 
 _PROBLEMS_SHOWN = 2
 """Cells that fail, fail alike: the first ones tell it, the log has all."""
@@ -89,7 +87,8 @@ def down(stack: str, observe: Callable[[Step], None]) -> None:
 
     Raises DeployError when something could not be removed; what it was, and what to do, is in the message.
     """
-    sweep.stop_processes(stack, grace_s=_INTERRUPT_GRACE_S)
+    sweep.stop_processes(stack, grace_s=GRACE_S)
+    sweep.remove_orphans(dry_run=False)
     problem = None
     if has_state(stack):
         try:
@@ -141,24 +140,31 @@ def _destroy(stack: str, observe: Callable[[Step], None]) -> None:
 
 
 def _forget(stack: str) -> None:
-    """Remove state, locks and directory. Forced, because a killed create leaves an entry that nothing can delete."""
-    if has_state(stack):
+    """Remove state, locks and directory, whatever they say: a killed create leaves an entry that nothing can delete."""
+    if not workspace.has_own_backend() and has_state(stack):
         with _explained(stack):
             workspace.select(stack, lambda: None).workspace.remove_stack(stack, force=True)
+    # Our own backend is a folder. Its files go without the CLI, which refuses a state that a kill has torn, and keeps a backup.
+    for path in _records(stack):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(state.stack_dir(stack), ignore_errors=True)
-    shutil.rmtree(state.backend() / f".pulumi/locks/organization/{workspace.PROJECT}/{stack}", ignore_errors=True)
-    for leftover in ("backups", "history"):
-        shutil.rmtree(state.backend() / f".pulumi/{leftover}/{workspace.PROJECT}/{stack}", ignore_errors=True)
+
+
+def _records(stack: str) -> Iterator[Path]:
+    records = state.backend() / ".pulumi"
+    yield from (records / f"stacks/{workspace.PROJECT}").glob(f"{stack}.json*")
+    for kind in ("locks/organization", "backups", "history"):
+        yield from (records / kind / workspace.PROJECT).glob(stack)
 
 
 def _free_stale_lock(stack: str, pulumi_stack: Stack) -> None:
-    """A lock of a process that is gone is removed; one of a live process is a reason to stop."""
+    """A lock of a process that is gone is removed; one of a live Pulumi is a reason to stop."""
     for path in (state.backend() / f".pulumi/locks/organization/{workspace.PROJECT}/{stack}").glob("*.json"):
         try:
             pid = int(json.loads(path.read_text())["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             pid = 0
-        if pid and psutil.pid_exists(pid):
+        if pid and _is_pulumi(pid):
             raise DeployError(
                 f"Pulumi process {pid} works on stack {stack}",
                 where=f"stack {stack}",
@@ -166,6 +172,14 @@ def _free_stale_lock(stack: str, pulumi_stack: Stack) -> None:
             )
         pulumi_stack.cancel()
         return
+
+
+def _is_pulumi(pid: int) -> bool:
+    """A number alone does not tell: after a restart of the machine it soon belongs to something else."""
+    try:
+        return psutil.Process(pid).name().startswith("pulumi")
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _listener(observe: Callable[[Step], None], problems: list[str]) -> Callable[[EngineEvent], None]:

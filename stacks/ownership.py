@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +17,7 @@ from bench.errors import DeployError, InputError
 from stacks import state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 STANDING_S = 24 * 3600
@@ -51,14 +54,15 @@ def check_name(stack: str) -> str:
 
 def claim(stack: str) -> None:
     """Mark the stack as worked on by this process. Raises DeployError while another live process works on it."""
-    held = read(stack)
-    if held is not None and held.status == "busy" and held.pid != os.getpid() and is_alive(held):
-        raise DeployError(
-            f"stack {stack} is being worked on by process {held.pid}",
-            where=f"stack {stack}",
-            next_step="wait for it, or choose another --stack",
-        )
-    _write(stack, "busy")
+    with _one_at_a_time():
+        held = read(stack)
+        if held is not None and held.status == "busy" and held.pid != os.getpid() and is_alive(held):
+            raise DeployError(
+                f"process {held.pid} is working on it",
+                where=f"stack {stack}",
+                next_step=f"wait for it, or stop it (kill -INT {held.pid}), or choose another --stack",
+            )
+        _write(stack, "busy")
 
 
 def leave_standing(stack: str) -> None:
@@ -94,6 +98,14 @@ def is_alive(held: Ownership) -> bool:
         return abs(psutil.Process(held.pid).create_time() - held.pid_started) < 1
     except psutil.NoSuchProcess:
         return False
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    state.root().mkdir(parents=True, exist_ok=True)
+    with (state.root() / "owners.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _file(stack: str) -> Path:

@@ -50,16 +50,23 @@ def remove_orphans(*, dry_run: bool) -> tuple[int, ...]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if (
-                process.ppid() == 1
-                and process.cmdline()[-3:-1] == ["-m", "pulumi.dynamic"]
-                and process.cwd() == str(workspace.CHECKOUT)
-            ):
+            if process.cmdline()[-3:-1] == ["-m", "pulumi.dynamic"] and _is_ours(process) and _is_orphan(process):
                 found.append(process)
     for process in found:
         if not dry_run:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
     return tuple(process.pid for process in found)
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    return str(workspace.CHECKOUT) in process.environ().get("PYTHONPATH", "").split(os.pathsep)
+
+
+def _is_orphan(process: psutil.Process) -> bool:
+    """An orphan's new parent is not always process 1: a session manager or a container's init may adopt it."""
+    parent = process.parent()
+    return parent is None or not parent.name().startswith("pulumi")
 
 
 def remove_hosts(stack: str) -> None:
@@ -86,7 +93,7 @@ def only_local(stack: str) -> bool:
     """Whether every resource of the stack lives on this machine, so that nothing can be left elsewhere."""
     path = state.backend() / f".pulumi/stacks/{workspace.PROJECT}/{stack}.json"
     if not path.exists():
-        return "PULUMI_BACKEND_URL" not in os.environ
+        return workspace.has_own_backend()
     foreign = re.findall(r'"type":\s*"(?!pulumi:|pulumi-python:dynamic)[^"]*"', path.read_text())
     return not [kind for kind in foreign if ":" in kind]
 

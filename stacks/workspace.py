@@ -12,6 +12,7 @@ from pulumi import automation
 
 from bench.errors import DeployError
 from stacks import image, state
+from stacks.pulumi_process import PulumiProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,8 +53,13 @@ def bundled_cli() -> Path | None:
     return path if path.exists() else None
 
 
+def has_own_backend() -> bool:
+    """Whether stacks are kept in the state directory, and not in a backend of the user's."""
+    return "PULUMI_BACKEND_URL" not in os.environ
+
+
 def _backend() -> Mapping[str, str]:
-    if "PULUMI_BACKEND_URL" in os.environ:
+    if not has_own_backend():
         return {}
     state.backend().mkdir(parents=True, exist_ok=True)
     return {"PULUMI_BACKEND_URL": f"file://{state.backend()}"}
@@ -82,7 +88,7 @@ def command() -> automation.PulumiCommand:
     """The Pulumi CLI. Raises DeployError when there is none."""
     bundled = bundled_cli()
     try:
-        return automation.PulumiCommand(root=str(bundled.parent.parent) if bundled else None)
+        return PulumiProcess(root=str(bundled.parent.parent) if bundled else None)
     except Exception as error:
         raise DeployError(
             f"no usable Pulumi CLI ({error})", next_step="run make setup; or install it from https://www.pulumi.com/docs/install/"

@@ -21,11 +21,22 @@ def _look(evidence: Evidence) -> tuple[Finding, ...]:
     for result in evidence.results:
         if not result.problem:
             groups[result.trial.cell, result.trial.workload].append(result)
-    return tuple(
+    found = [
         _say(cell, workload, bound, len(group))
         for (cell, workload), group in sorted(groups.items())
         if (bound := [result for result in group if STAMP in result.stamps])
-    )
+    ]
+    return (*found, *_repeated(evidence))
+
+
+def _repeated(evidence: Evidence) -> tuple[Finding, ...]:
+    again = [result for result in evidence.results if result.repeats]
+    if not again:
+        return ()
+    text = f"{len(again)} of {len(evidence.results)} trials were measured again, because the generator had been held up"
+    fix = "nothing, if they are few; else leave the host to the bench, or lower concurrency"
+    trials = tuple(result.trial.index for result in again)
+    return (Finding(check="client_bound", level="info", cell="", text=text, fix=fix, trials=trials),)
 
 
 def _say(cell: str, workload: str, bound: list[TrialResult], of: int) -> Finding:

@@ -272,7 +272,7 @@ def test_objects_that_run_out_are_stamped_and_there_are_more_next_time(
     server: FakeS3, generator: Callable[[Load], Generator]
 ) -> None:
     # Large enough that the first guess is bounded by bytes: two objects, gone at once.
-    delete = workload("delete", object_size_bytes=1 << 27, objects=1, duration_s=0.2, concurrency=1)
+    delete = workload("delete", object_size_bytes=1 << 28, objects=1, duration_s=0.2, concurrency=1)
     made = generator(load(delete, verify_share=0.0, op_timeout_s=20.0))
     first = made.measure(trial("delete", 0), target(server), nobody)
 

@@ -18,7 +18,7 @@ import typer
 from bench.errors import CowbenchError, DeployError, InputError, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -41,6 +41,8 @@ RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @app.command()
@@ -94,13 +96,21 @@ def preview(matrix: MatrixFile, stack: StackName = "") -> None:
 @app.command()
 def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> None:
     """Deploy the matrix and leave it standing. A second call changes nothing."""
-    from stacks import ownership
+    from stacks import lifecycle, ownership
 
     wanted, planned = _plan(matrix)
     name = _stack_of(stack, wanted)
     screen = _screen(quiet=as_json)
-    with _signals_interrupt():
-        standing = _up(screen, name, wanted, planned)
+    _take(name, planned)
+    stood = name in lifecycle.standing_stacks()
+    try:
+        with _signals_interrupt():
+            standing = _up(screen, name, wanted, planned)
+    except BaseException:
+        # What did not stand before is not left half made; what did is still its owner's.
+        with _signals_wait(screen):
+            _end(screen, name, matrix, keep=stood)
+        raise
     ownership.leave_standing(name)
     if as_json:
         print(standing.targets_json)
@@ -175,8 +185,16 @@ def report(
 @app.command()
 def down(stack: StackName = "") -> None:
     """Take a stack away, whole or in pieces. Fine when nothing of it is left."""
-    name = _stack_name(stack or _only_stack())
-    _down(_screen(), name)
+    from stacks import lifecycle, ownership
+    from stacks import sweep as sweeping
+
+    name, screen = _stack_name(stack or _only_stack()), _screen()
+    if not lifecycle.has_state(name) and not sweeping.hosts(name):
+        screen.say(f"there is no stack {name}; see what is left of any with: cowbench sweep --dry-run")
+        return
+    ownership.claim(name)
+    with _signals_wait(screen):
+        _down(screen, name)
 
 
 @app.command()
@@ -219,6 +237,7 @@ def bench(
         told = len({warning.text for warning in planned.warnings})
         screen.say(f"{told} warnings about these cells; see them with: cowbench plan {matrix}", "yellow")
     name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
+    _take(name, planned)
     folder = None
     try:
         with _signals_interrupt():
@@ -232,7 +251,7 @@ def bench(
     finally:
         with _signals_wait(screen):
             try:
-                _end(screen, name, matrix, keep=keep)
+                _end(screen, name, matrix, keep=keep and folder is not None)
             finally:
                 outcome = _report(screen, folder) if folder is not None and _has_results(folder) else EXIT_OK
     raise typer.Exit(outcome)
@@ -302,14 +321,20 @@ def _show_warnings(screen: Screen, planned: Plan) -> None:
         screen.say(f"  next: {fix}", "dim")
 
 
-def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
-    from stacks import clouds, lifecycle, ownership
+def _take(name: str, planned: Plan) -> None:
+    """Make the stack ours, before anything that failing would undo: another process's stack is not ours to take away."""
+    from stacks import clouds, ownership
 
     for cloud in sorted({cell.cloud for cell in planned.cells}):
         if problems := clouds.load(cloud).problems():
             what, _, step = problems[0].partition(": ")
             raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
     ownership.claim(name)
+
+
+def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
+    from stacks import lifecycle
+
     with screen.timed(f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
         return lifecycle.up(name, planned.cells, matrix.server_images, _step_lines(screen))
 
@@ -455,15 +480,32 @@ def _print_json(value: object) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the work as Ctrl-C does: tidily."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """SIGTERM and a closed terminal end the work as Ctrl-C does: tidily, and once. What is ignored (nohup) stays ignored."""
+
+    def stop(_number: int, _frame: object) -> None:
+        # An impatient second one must not hit what takes things away, before that is ready to answer.
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     except KeyboardInterrupt:
         raise Interrupted("interrupted", next_step="run it again") from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    except Interrupted:
+        raise
+    except BaseException:
+        _restore(before)
+        raise
+    else:
+        _restore(before)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @contextmanager
@@ -475,12 +517,11 @@ def _signals_wait(screen: Screen) -> Iterator[None]:
             "taking the stack away; this ends by itself in a few seconds (kill -9 leaves work for: cowbench sweep)", "yellow"
         )
 
-    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, answer) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
 
 
 def main() -> None:

@@ -297,7 +297,8 @@ class CellSummary:
 class Comparison:
     """`cell` against `against` under one workload and metric, paired by block.
 
-    `ratio` is cell / against. `more_blocks` is how many further blocks would be expected to settle it, None when not asked or unknowable.
+    `ratio` is cell / against. `more_blocks` is how many further blocks would be expected to settle it, None when not asked or
+    unknowable.
     `reason` says why it was refused, or what "no difference shown" rules out.
     """
 

@@ -35,7 +35,8 @@ class Matrix:
     """What a matrix file says. An axis that is not in `axes` takes its cloud's or driver's default.
 
     Cells are every combination of `axes` without those that match an entry of `exclude`, then those of each entry of `include`,
-    whose keys replace that axis' list. `disk_size` is per host, empty for the cloud's own. `server_images` names container images by digest,
+    whose keys replace that axis' list. `disk_size` is per host, empty for the cloud's own. `server_images` names container
+    images by digest,
     for servers that are not to be built here. `places` tells where a part stands.
     """
 

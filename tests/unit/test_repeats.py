@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.records import Target, Trial, TrialResult
     from bench.generator import Progress
+    from bench.records import Target, Trial, TrialResult
 
 RUN = small_run.run(blocks=6)
 

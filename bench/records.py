@@ -87,7 +87,11 @@ class HostFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerFacts:
-    """What was read back from a server's container: its image, where its data lies, how it stores objects."""
+    """What was read back from a server's container: its image, where its data lies, how it stores objects.
+
+    `feels_driver`: an object is a file of its own, so creates and lookups go through the storage driver. `quirks` are sentences
+    that a reader of the numbers should know.
+    """
 
     name: str
     version: str
@@ -98,6 +102,8 @@ class ServerFacts:
     container_id: str
     data_path: str
     command: tuple[str, ...]
+    feels_driver: bool = False
+    quirks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -224,13 +224,15 @@ def _explained(stack: str) -> Iterator[list[str]]:
     try:
         yield problems
     except CommandError as error:
-        words = [own for problem in problems if (own := _own_words(problem))] or [str(error)]
-        log = state.stack_dir(stack) / "pulumi.log"
+        words = list(dict.fromkeys(own for problem in problems if (own := _own_words(problem)))) or [str(error)]
         more = f"\n(and {len(words) - _PROBLEMS_SHOWN} more like it)" if len(words) > _PROBLEMS_SHOWN else ""
+        # A resource that knows what to do next says so itself, in its last line.
+        *before, last = words[:_PROBLEMS_SHOWN]
+        what, _, next_step = last.partition("\n  next: ")
         raise DeployError(
-            "\n".join(dict.fromkeys(words[:_PROBLEMS_SHOWN])) + more,
+            "\n".join([*before, what]) + more,
             where=f"stack {stack}",
-            next_step=f"see {log}; then: cowbench down --stack {stack}",
+            next_step=next_step.strip() or "these are Pulumi's own words; cowbench doctor shows what this machine can run",
         ) from error
 
 

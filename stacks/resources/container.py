@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from docker.models.containers import Container as DockerContainer
 
 _READY_TIMEOUT_S = 90
-_LOG_TAIL_LINES = 15
+_LOG_HEAD_LINES, _LOG_TAIL_LINES = 4, 10
+"""A server says why it ends last, or first when its usage follows."""
+_LOG_LINES_LIMIT = 2000
 _INPUTS = ("stack", "host", "cell", "server", "image", "data_placement", "incarnation")
 
 
@@ -43,6 +45,8 @@ class ContainerProvider(ResourceProvider):
         server = servers.load(props["server"])
         with connection.engine(props["engine_url"]) as engine:
             try:
+                # A create that was killed is in no state, and its container holds the name.
+                _remove(engine, props)
                 where = props["address"] or _own_address(props, server)
                 container = _start(engine, props, server, where)
                 _wait_until_ready(container, server, where, props["cell"])
@@ -188,9 +192,12 @@ def _refused(error: docker.errors.APIError, cell: str) -> DeployError:
 
 
 def _not_ready(container: DockerContainer, problem: str, cell: str) -> DeployError:
-    log = container.logs(tail=_LOG_TAIL_LINES).decode(errors="replace").strip()
+    log = container.logs(tail=_LOG_LINES_LIMIT).decode(errors="replace").strip()
     meanings = knowledge.explain(log)
-    shown = "".join(f"\n    {line}" for line in log.splitlines()) or "\n    (the container wrote nothing)"
+    lines = log.splitlines() or ["(the container wrote nothing)"]
+    if len(lines) > _LOG_HEAD_LINES + _LOG_TAIL_LINES:
+        lines = [*lines[:_LOG_HEAD_LINES], "...", *lines[-_LOG_TAIL_LINES:]]
+    shown = "".join(f"\n    {line}" for line in lines)
     meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
     cure = meanings[0].cure if meanings else "read the container's log above; try the server's image by hand with docker run"
     return DeployError(f"{problem}; its log:{shown}{meaning}", where=f"cell {cell}", next_step=cure)
@@ -217,6 +224,8 @@ def _read_facts(engine: docker.DockerClient, container: DockerContainer, props: 
         container_id=str(container.id),
         data_path=mounts[server.data_path]["Source"] if server.data_path in mounts else f"{server.data_path} (in the container)",
         command=tuple(container.attrs["Args"]),
+        feels_driver=server.feels_driver,
+        quirks=server.quirks,
     )
 
 

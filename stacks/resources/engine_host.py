@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bench.records import HostFacts
 
 _SETUP_TIMEOUT_S = 180
-_LOG_TAIL_LINES = 12
 _INPUTS = ("stack", "host", "engine", "driver", "backing_filesystem", "disk_bytes")
 
 
@@ -120,15 +119,14 @@ def _checked(facts: HostFacts, setup: host_setup.HostSetup) -> HostFacts:
 
 
 def _explained(problem: str, setup: host_setup.HostSetup) -> DeployError:
-    """The script's word, the end of the engine's log, and what the log's lines are known to mean."""
-    log = Path(setup.root) / "dockerd.log"
-    lines = log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:] if log.exists() else []
-    tail = "".join(f"\n    {line}" for line in lines)
-    meanings = knowledge.explain("\n".join([problem, *lines]))
+    """The script's last line, what was said before it, and what that is known to mean."""
+    *said, why = problem.splitlines() or ["the set-up script said nothing"]
+    tail = "".join(f"\n    {line}" for line in said)
+    meanings = knowledge.explain(problem)
     meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
     cure = (
         meanings[0].cure
         if meanings
         else "read the log above; leave the cell out of the matrix, or choose another driver or filesystem"
     )
-    return DeployError(f"{problem}{tail}{meaning}", where=f"host {Path(setup.root).name}", next_step=cure)
+    return DeployError(f"{why.removeprefix('cowbench: ')}{tail}{meaning}", where=f"host {Path(setup.root).name}", next_step=cure)

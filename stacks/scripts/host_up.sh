@@ -2,6 +2,7 @@
 # shellcheck disable=SC3045 # ulimit -H is in every sh of a Linux distribution: dash, bash, busybox
 # Readies one host of the bench: data disk, filesystem, mount, engine. Safe to run again.
 # Exit codes: 0 the engine answers · 10 something is missing · 11 the disk · 12 the filesystem · 13 the mount · 14 the engine
+# The last line on stderr says why; for an engine, the end of its log stands before it.
 set -eu
 # @variables@
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -12,6 +13,12 @@ fail() {
     shift
     printf 'cowbench: %s\n' "$*" >&2
     exit "$code"
+}
+
+engine_failed() {
+    # At level info an engine tells its life; why it ended is in the rest.
+    grep -v 'level=info' "$ROOT/dockerd.log" | tail -n 12 >&2
+    fail 14 "$1"
 }
 
 open_files() {
@@ -76,19 +83,23 @@ if ! mountpoint -q "$ROOT/m"; then
 fi
 
 printf '%s\n' "$DAEMON_JSON" >"$ROOT/daemon.json"
-if ! { [ -S "$ROOT/docker.sock" ] && kill -0 "$(cat "$ROOT/dockerd.pid" 2>/dev/null)" 2>/dev/null; }; then
+engine=$(cat "$ROOT/dockerd.pid" 2>/dev/null) || engine=
+if ! { [ -S "$ROOT/docker.sock" ] && kill -0 "$engine" 2>/dev/null; }; then
     # A killed engine leaves these behind, and the next one would wait for a process that is gone.
     rm -f "$ROOT/docker.sock" "$ROOT/dockerd.pid"
+    : >"$ROOT/dockerd.log"
     # DOCKER_DRIVER in the environment would silently beat the configuration file.
     unset DOCKER_DRIVER
     setsid dockerd --config-file "$ROOT/daemon.json" --default-ulimit "nofile=$(open_files):$(open_files)" >"$ROOT/dockerd.log" 2>&1 </dev/null 9>&- &
     engine=$!
-    tries=0
-    # The socket is there before anyone listens, and before the storage driver was tried: only this line means ready.
-    until grep -q 'API listen on' "$ROOT/dockerd.log"; do
-        kill -0 "$engine" 2>/dev/null || fail 14 "the engine ended while it started; its log: $ROOT/dockerd.log"
-        tries=$((tries + 1))
-        [ "$tries" -lt 600 ] || fail 14 "the engine did not get ready within 60 s; its log: $ROOT/dockerd.log"
-        sleep 0.1
-    done
 fi
+
+# Also of an engine that was already there: a set-up that was killed may have just started it.
+tries=0
+# The socket is there before anyone listens, and before the storage driver was tried: only this line means ready.
+until grep -q 'API listen on' "$ROOT/dockerd.log"; do
+    kill -0 "$engine" 2>/dev/null || engine_failed "the engine ended while it started"
+    tries=$((tries + 1))
+    [ "$tries" -lt 600 ] || engine_failed "the engine did not get ready within 60 s"
+    sleep 0.1
+done

@@ -24,5 +24,8 @@ SERVER = Server(
     command=_command,
     environment=_environment,
     files=lambda _: {},
-    quirks=("An error answer closes the connection, so the op after a failure also pays for a connect.",),
+    quirks=(
+        "A write is acknowledged from the page cache: it is not flushed to the disk first.",
+        "An error answer closes the connection, so the op after a failure also pays for a connect.",
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -45,10 +45,13 @@ class MakeGenerator(Protocol):
         """`samples` is the folder of the sample parts, `log` the file for what the generator says."""
 
 
-HELD_UP = "client_bound"
-"""The one stamp that tells of the generator and its host alone."""
+HELD_UP = "held_up"
+"""The one stamp that tells of the generator's host alone, and never of the cell: to repeat for it favours nobody."""
 
 _REPEATS_PER_TRIAL = 2
+
+_GARBAGE_SHARE = 0.2
+"""Of a host's disk, what a cell may fill with deleted objects: cells share it, and a filesystem slows down when it fills."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class Campaign:
     run: Run
     tally: Tally
     observe: Callable[[Status], None]
+    moved_bytes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Cell → workload → at most what it wrote since its bucket was last removed."""
 
     @property
     def log(self) -> Path:
@@ -71,6 +76,8 @@ class Campaign:
             while (trial := self.tally.next_trial) is not None:
                 self.tally.begin(trial)
                 self._take(generator, trial)
+            for target in self.run.targets:
+                self._clean_up(generator, target)
 
     def _take(self, generator: Measures, trial: Trial) -> None:
         """Takes one trial to its result on the disk."""
@@ -80,7 +87,7 @@ class Campaign:
         else:
             result = self._measure_soundly(generator, trial)
             store.append(self.folder, result)
-            self._clean_up(generator, trial, was_ready=not result.problem)
+            self._make_room(generator, trial, result)
         if given_up := self.tally.end(result):
             fix = f"mend the target (cowbench check), then measure again; what the generator said: {self.log}"
             store.note(self.folder, Finding(check="run", level="error", cell=trial.cell, text=given_up, fix=fix))
@@ -95,7 +102,6 @@ class Campaign:
             held_up = result.stamps == (HELD_UP,) and not result.problem
             if not held_up or store.failed_samples(self.folder, result) or not self.tally.may_repeat():
                 break
-            self._clean_up(generator, trial, was_ready=True)
             result = replace(self._measure(generator, trial), repeats=repeats)
         return result
 
@@ -114,16 +120,30 @@ class Campaign:
         self._tell("measure")
         return generator.measure(trial, target, on_progress)
 
-    def _clean_up(self, generator: Measures, trial: Trial, *, was_ready: bool) -> None:
-        """Removes the trial's objects. What stays behind is said, since later trials on that disk will feel it."""
-        self._tell("clean up")
-        problem = generator.clean_up(self._target(trial), self._workload(trial))
-        # A target that could not even be prepared says so in its result.
-        if problem and was_ready:
-            text = f"objects of trial {trial.index} ({trial.workload}) were not removed: {problem}"
-            fix = "look at the server's log; what stays behind takes space and may slow later trials"
-            finding = Finding(check="run", level="warning", cell=trial.cell, text=text, fix=fix, trials=(trial.index,))
-            store.note(self.folder, finding)
+    def _make_room(self, generator: Measures, trial: Trial, result: TrialResult) -> None:
+        """Lets the server give space back before the disk is full of deleted objects, which would change what is measured.
+
+        Each trial deletes what it made, but some servers keep the space until the bucket goes. Buckets stay as long as they may:
+        a fresh one makes servers reserve room anew.
+        """
+        moved = self.moved_bytes.setdefault(trial.cell, {})
+        written = result.samples * self._workload(trial).object_size_bytes
+        moved[trial.workload] = moved.get(trial.workload, 0) + written
+        target = self._target(trial)
+        if sum(moved.values()) > _GARBAGE_SHARE * target.host.disk_bytes:
+            self._clean_up(generator, target)
+
+    def _clean_up(self, generator: Measures, target: Target) -> None:
+        """Removes every object and the bucket. What stays behind is said, since later trials on that disk will feel it."""
+        moved = self.moved_bytes.pop(target.cell.name, {})
+        if moved:
+            self._tell("clean up")
+        for workload in self.run.load.workloads:
+            # A target that could not even be prepared has said so in its results.
+            if moved.get(workload.name) and (problem := generator.clean_up(target, workload)):
+                text = f"objects of {workload.name} were not removed: {problem}"
+                fix = "look at the server's log; what stays behind takes space and may slow later trials"
+                store.note(self.folder, Finding(check="run", level="warning", cell=target.cell.name, text=text, fix=fix))
 
     def _tell(self, phase: Phase) -> None:
         self.observe(self.tally.status(phase))

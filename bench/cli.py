@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-    from bench.records import Finding, Run, Summary
+    from bench.records import Finding, Run, Summary, Target
     from bench.terminal import Screen
     from stacks.lifecycle import Standing, Step
     from stacks.matrix import Matrix
@@ -41,6 +41,8 @@ RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
+GATES = ("integrity", "failures", "run")
+"""Checks whose error means that the servers failed, whatever their speed was."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -126,13 +128,11 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
 @app.command()
 def check(stack: StackName = "", as_json: AsJson = False) -> None:
     """Ask every engine again: is what was planned really running?"""
-    from bench import checks, targets
+    from bench import checks
     from bench.check import Evidence
-    from stacks import readback
 
-    standing = _standing(stack)
-    _, deployed = targets.parse(standing.targets_json)
-    found = checks.look("before", Evidence(targets=tuple(readback.refresh(target) for target in deployed)))
+    deployed = _targets(_standing(stack))
+    found = checks.look("before", Evidence(targets=deployed))
     if as_json:
         _print_json(_plain(found))
     else:
@@ -151,12 +151,14 @@ def run(
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run folder.")] = None,
 ) -> None:
     """Measure a standing stack, or go on with an interrupted run at its next trial."""
+    from bench import resume as continuation
     from bench import store
 
     screen = _screen()
     with _signals_interrupt():
         if resume is not None:
             folder, standing = resume, _standing(store.read(resume).stack)
+            continuation.rejoin(folder, _targets(standing))
         elif matrix is not None:
             wanted, planned = _plan(matrix)
             standing = _standing(_stack_of(stack, wanted))
@@ -245,8 +247,8 @@ def bench(
             folder = _start(wanted, planned, standing, runs)
             _perform(screen, folder, standing)
     except Interrupted as stop:
-        # What was measured is worth a report, also when the rest is missing.
-        screen.say(stop.what, "yellow")
+        if not keep:
+            stop.next_step = f"start anew with: cowbench bench {matrix} (with --keep the stack stays, and the run can be resumed)"
         raise
     finally:
         with _signals_wait(screen):
@@ -340,21 +342,29 @@ def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
 
 
 def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
-    from bench import run, targets
+    from bench import run
 
-    _, deployed = targets.parse(standing.targets_json)
     return run.start(
         stack=standing.stack,
         matrix_text=matrix.text,
         plan=planned.cells,
         left_out=planned.left_out,
-        targets=deployed,
+        targets=_targets(standing),
         load=matrix.load,
         reference=matrix.reference,
         runs=runs,
         versions=run.versions(),
         operator=run.operator(),
     )
+
+
+def _targets(standing: Standing) -> tuple[Target, ...]:
+    """The stack's targets with their hosts' facts as they are now."""
+    from bench import targets
+    from stacks import readback
+
+    _, deployed = targets.parse(standing.targets_json)
+    return tuple(readback.refresh(target) for target in deployed)
 
 
 def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
@@ -388,7 +398,7 @@ def _report(screen: Screen, folder: Path, *, as_json: bool = False, whole: bool 
 
 
 def _outcome(done: Run, summary: Summary) -> int:
-    if any(finding.level == "error" and finding.check == "integrity" for finding in done.findings):
+    if any(finding.level == "error" and finding.check in GATES for finding in done.findings):
         return EXIT_GATE
     return EXIT_OK if summary.sound else EXIT_UNSOUND
 
@@ -529,9 +539,9 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except CowbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        with suppress(OSError):  # a closed terminal
+            print(f"error: {error}", file=sys.stderr, flush=True)
         # Threads of gRPC must not hold the process: everything that matters is on the disk.
-        sys.stderr.flush()
         os._exit(error.exit_code)
     except BrokenPipeError:
         os._exit(EXIT_OK)

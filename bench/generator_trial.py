@@ -18,7 +18,7 @@ from bench import ops
 from bench.client import Outcome
 from bench.errors import classify
 from bench.generator_bound import LATE, bounded
-from bench.generator_health import HealthWatch, client_bound
+from bench.generator_health import HealthWatch, client_bound, held_up, stolen
 from bench.records import TrialResult
 
 if TYPE_CHECKING:
@@ -202,7 +202,9 @@ class Pass:
         return tuple(
             stamp
             for stamp, applies in (
-                ("client_bound", client_bound(health, mean_lag_ns, median_ns)),
+                ("client_bound", client_bound(health)),
+                ("held_up", held_up(health, mean_lag_ns, median_ns)),
+                ("stolen", stolen(health)),
                 ("ran_out", self.ran_out),
                 ("server_gone", gone),
                 ("no_ops", not tally.window_ns),

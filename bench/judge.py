@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench import report, stats, store
+from bench import checks, report, stats, store
+from bench.check import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +20,11 @@ SUMMARY_FILE = "summary.json"
 def judge(folder: Path) -> tuple[Run, Summary]:
     """Compute `summary.json` from the samples. Raises InputError for a folder that is missing, torn or of another version."""
     run, results = store.read(folder), store.results(folder)
-    store.samples(folder, results)
+    parts = store.samples(folder, results)
+    if run.state != "complete":
+        # A run that was cut short has not looked at its samples yet, and its report must not look better for it.
+        evidence = Evidence(targets=run.targets, workloads=run.load.workloads, results=results, parts=parts)
+        run = replace(run, findings=(*run.findings, *store.unfinished(folder), *checks.look("after", evidence)))
     summary = stats.summarise(run, results, folder / "samples")
     stats.write(folder / SUMMARY_FILE, summary)
     return run, summary

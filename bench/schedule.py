@@ -53,8 +53,14 @@ def _block(cells: Collection[str], workloads: Collection[str], block: int, seed:
     return [
         (workload, cell)
         for workload in _shuffled(workloads, f"{seed}/{block}")
-        for cell in _shuffled(cells, f"{seed}/{block}/{workload}")
+        for cell in _cells(cells, f"{seed}/{block // 2}/{workload}", mirrored=block % 2 == 1)
     ]
+
+
+def _cells(names: Collection[str], key: str, *, mirrored: bool) -> list[str]:
+    """Every second block takes the cells in the reverse order of the one before: whatever drifts within a block then cancels."""
+    order = _shuffled(names, key)
+    return order[::-1] if mirrored else order
 
 
 def _shuffled(names: Collection[str], key: str) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,11 +23,48 @@ _PLAIN_EVERY_S = 20
 """Without a terminal a line this often: enough to see that it lives, few enough to read in a CI log."""
 
 
+class _Lasting(io.TextIOBase):
+    """A stream that may lose its reader (`| head`, a closed terminal): what takes a stack away must not stop for that."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._lasting():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._lasting():
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # a plain attribute there
+        return self._stream.encoding
+
+    @contextmanager
+    def _lasting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            # By descriptor, so that what Python still holds back for the old reader goes the same way at exit.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
 class Screen:
     """Standard output for people. `plain` is forced when output is not a terminal or a program reads it."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+        stream = cast("IO[str]", _Lasting(sys.stderr if quiet else sys.stdout))
+        self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
 
     def say(self, text: str, style: str = "") -> None:

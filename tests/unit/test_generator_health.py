@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gevent
 import pytest
 
-from bench.generator_health import HealthWatch, _host_shares, client_bound
+from bench.generator_health import HealthWatch, _host_shares, client_bound, held_up, stolen
 from bench.records import ClientHealth
 
 MS = 1_000_000
@@ -23,20 +25,30 @@ def health(cpu_share: float = 0.7, lag_p99_ms: float = 1.0) -> ClientHealth:
 
 
 @pytest.mark.parametrize(
-    ("seen", "mean_lag_ms", "op_ms", "bound"),
+    ("seen", "mean_lag_ms", "op_ms", "late"),
     [
         pytest.param(health(cpu_share=0.8), 0.8, 2.5, False, id="two users at 256 KiB: busy, with room left"),
-        pytest.param(health(cpu_share=0.95), 0.8, 2.5, True, id="no CPU left"),
+        pytest.param(health(cpu_share=0.95), 0.8, 2.5, False, id="no CPU left, but that is another fault"),
         pytest.param(health(lag_p99_ms=12.0), 1.5, 8.0, False, id="a shared host: late now and then"),
         pytest.param(health(lag_p99_ms=12.0), 5.0, 8.0, True, id="most of an op is waiting for the generator"),
         pytest.param(health(lag_p99_ms=30.0), 9.0, 300.0, False, id="long ops do not feel it"),
         pytest.param(health(lag_p99_ms=3.0), 0.6, 1.0, False, id="below what the scheduler does to anyone"),
     ],
 )
-def test_the_generator_is_blamed_only_for_what_it_did(
-    seen: ClientHealth, mean_lag_ms: float, op_ms: float, *, bound: bool
+def test_the_generator_is_held_up_only_when_ops_wait_for_it(
+    seen: ClientHealth, mean_lag_ms: float, op_ms: float, *, late: bool
 ) -> None:
-    assert client_bound(seen, round(mean_lag_ms * MS), round(op_ms * MS)) == bound
+    assert held_up(seen, round(mean_lag_ms * MS), round(op_ms * MS)) == late
+
+
+@pytest.mark.parametrize(("cpu_share", "bound"), [(0.5, False), (0.89, False), (0.9, True), (1.3, True)])
+def test_the_generator_is_the_limit_when_its_core_is_used_up(cpu_share: float, *, bound: bool) -> None:
+    assert client_bound(health(cpu_share=cpu_share)) == bound
+
+
+@pytest.mark.parametrize(("steal", "gone"), [(0.0, False), (0.05, False), (0.06, True)])
+def test_a_host_that_shares_its_cores_with_neighbours_is_told(steal: float, *, gone: bool) -> None:
+    assert stolen(replace(health(), host_steal_share=steal)) == gone
 
 
 def test_shares_of_the_host_come_from_what_passed() -> None:

@@ -40,7 +40,7 @@ class HeldUp(FakeGenerator):
 
 def perform(tmp_path: Path, **how: Any) -> tuple[TrialResult, ...]:
     folder = store.create(tmp_path, RUN)
-    held_up = {"bad": (3,), "times": 1, "stamps": ("client_bound",), "error": "", **how}
+    held_up = {"bad": (3,), "times": 1, "stamps": ("held_up",), "error": "", **how}
     run.perform(folder, KEYS, lambda _: None, partial(HeldUp, **held_up))
     return store.results(folder)
 
@@ -56,16 +56,16 @@ def test_the_sound_pass_counts_and_the_thrown_away_one_is_told(tmp_path: Path) -
 def test_a_trial_that_stays_unsound_is_kept_with_its_stamp(tmp_path: Path) -> None:
     results = perform(tmp_path, times=9)
 
-    assert (results[3].stamps, results[3].repeats) == (("client_bound",), 2)
+    assert (results[3].stamps, results[3].repeats) == (("held_up",), 2)
 
 
 def test_a_pass_with_a_failure_is_never_thrown_away(tmp_path: Path) -> None:
     results = perform(tmp_path, error="network/reset/ECONNRESET")
 
-    assert (results[3].stamps, results[3].repeats) == (("client_bound",), 0)
+    assert (results[3].stamps, results[3].repeats) == (("held_up",), 0)
 
 
-@pytest.mark.parametrize("stamps", [("server_gone",), ("client_bound", "server_gone")])
+@pytest.mark.parametrize("stamps", [("client_bound",), ("server_gone",), ("held_up", "server_gone")])
 def test_other_stamps_are_no_reason_to_try_again(tmp_path: Path, stamps: tuple[str, ...]) -> None:
     results = perform(tmp_path, stamps=stamps)
 

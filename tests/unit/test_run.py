@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from bench.records import Run, Target
     from bench.run import Status
 
-RUN = small_run.run()
+ROOMY = small_run.run()
+RUN = replace(ROOMY, targets=tuple(replace(each, host=replace(each.host, disk_bytes=0)) for each in ROOMY.targets))
+"""With disks so small that every trial's garbage must go at once: so each trial has all its steps."""
+
 TRIALS = len(RUN.schedule)
 PROJECT = Path(__file__).parents[2]
 
@@ -293,6 +297,21 @@ def test_objects_that_stay_behind_are_said_and_the_trial_counts(folder: Path) ->
 
     assert all(each.problem == "" for each in store.results(folder))
     assert len([finding for finding in done.findings if "were not removed: 403" in finding.text]) == TRIALS
+
+
+def test_on_a_roomy_disk_buckets_stay_until_the_run_is_over(tmp_path: Path) -> None:
+    made: list[FakeGenerator] = []
+
+    def make(**arguments: Any) -> FakeGenerator:
+        made.append(FakeGenerator(**arguments))
+        return made[-1]
+
+    run.perform(store.create(tmp_path, ROOMY), KEYS, ignore, make)
+    steps = [step for step, _, _ in made[0].steps]
+    removals = [(cell, workload) for step, cell, workload in made[0].steps if step == "clean_up"]
+
+    assert steps.index("clean_up") == 2 * TRIALS
+    assert sorted(removals) == sorted({(trial.cell, trial.workload) for trial in ROOMY.schedule})
 
 
 def test_a_full_disk_ends_the_run_with_what_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""A run goes on only on what it began with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench import resume, run, store
+from bench.errors import InputError, Interrupted
+from tests.unit import small_run
+from tests.unit.small_run import KEYS, FakeGenerator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = small_run.run()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run that was interrupted at its third trial, inside its first block."""
+
+    def dies_at(_step: str, _count: int) -> None:
+        if len(store.results(made)) == 2:
+            raise KeyboardInterrupt
+
+    made = store.create(tmp_path, RUN)
+    with pytest.raises(Interrupted):
+        run.perform(made, KEYS, lambda _: None, partial(FakeGenerator, dies_at=dies_at))
+    return made
+
+
+def test_the_same_stack_is_gone_on_with_and_the_torn_block_is_told(folder: Path) -> None:
+    resume.rejoin(folder, RUN.targets)
+
+    assert [finding.text.split(";")[0] for finding in store.read(folder).findings if "sittings" in finding.text] == [
+        "block 1 was measured in two sittings"
+    ]
+
+
+def _altered(**changes: Any) -> tuple[Any, ...]:
+    first, *rest = RUN.targets
+    server = {key: value for key, value in changes.items() if key == "container_id"}
+    host = {key: value for key, value in changes.items() if key != "container_id"}
+    return (replace(first, server=replace(first.server, **server), host=replace(first.host, **host)), *rest)
+
+
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        pytest.param(_altered(container_id="fedc"), "made anew", id="another container"),
+        pytest.param(_altered(engine_version="29.1.0"), "engine_version was", id="another engine"),
+        pytest.param(_altered(storage_driver="vfs"), "storage_driver was btrfs, is vfs", id="another driver"),
+        pytest.param(RUN.targets[1:], "does not stand", id="a cell less"),
+    ],
+)
+def test_another_stack_is_refused_and_the_run_stays_as_it_was(folder: Path, targets: tuple[Any, ...], told: str) -> None:
+    before = store.read(folder)
+    with pytest.raises(InputError, match=told):
+        resume.rejoin(folder, targets)
+
+    assert store.read(folder) == before
+
+
+def test_what_changes_by_itself_is_no_reason_to_refuse(folder: Path) -> None:
+    resume.rejoin(folder, _altered(driver_status={"Space Used": "7 GB"}))

@@ -6,8 +6,11 @@ was sound.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from bench.records import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.records import Finding, Target, TrialResult, Workload
+    from bench.records import Target, TrialResult, Workload
 
 When = Literal["before", "after"]
 
@@ -41,6 +44,33 @@ class Check:
     name: str
     when: When
     look: Callable[[Evidence], tuple[Finding, ...]]
+
+
+_MOSTLY = 0.5
+"""From this share on there are too few sound trials left to speak of the cell."""
+
+
+def stamped(evidence: Evidence, stamp: str, say: Callable[[tuple[TrialResult, ...]], str], fix: str) -> tuple[Finding, ...]:
+    """A finding of the check named as the stamp for each cell and workload with such trials: error from half of them on.
+
+    `say` tells of these trials what happened in them: the text goes on with how many they are.
+    """
+    groups: dict[tuple[str, str], list[TrialResult]] = defaultdict(list)
+    for result in evidence.results:
+        if not result.problem:
+            groups[result.trial.cell, result.trial.workload].append(result)
+    return tuple(
+        Finding(
+            check=stamp,
+            level="error" if len(bad) >= _MOSTLY * len(group) else "warning",
+            cell=cell,
+            text=f"{len(bad)} of {len(group)} trials of {workload} ({len(bad) / len(group):.0%}): {say(bad)}",
+            fix=fix,
+            trials=tuple(result.trial.index for result in bad),
+        )
+        for (cell, workload), group in sorted(groups.items())
+        if (bad := tuple(result for result in group if stamp in result.stamps))
+    )
 
 
 _TRIALS = """CREATE TABLE trials (

@@ -16,6 +16,9 @@ TARGETS_SCHEMA = 1
 RUN_SCHEMA = 1
 SUMMARY_SCHEMA = 1
 
+PRACTICAL = 0.03
+"""A ratio nearer to 1 than this share is told as "no practical difference": stated in advance, for every metric."""
+
 AXES = (
     "cloud",
     "region",
@@ -279,6 +282,8 @@ class CellSummary:
 
     `trial_throughput_bytes_per_s` and `trial_ops_per_s` hold one value per sound trial, in order of `blocks`.
     A latency quantile is None when too few samples stand behind it. `quantile_curve` is (quantile, seconds) pairs for plotting.
+    `failure_ratio` is of the ops that `ops` and `failed_ops` count, those of unsound trials too. `client_cpu_share` is what the
+    generator used of one core, None where that was not seen.
     """
 
     cell: str
@@ -296,6 +301,7 @@ class CellSummary:
     blocks: tuple[int, ...]
     trial_throughput_bytes_per_s: tuple[float, ...]
     trial_ops_per_s: tuple[float, ...]
+    client_cpu_share: Estimate | None = None
     quantile_curve: tuple[tuple[float, float], ...] = field(default=())
 
 

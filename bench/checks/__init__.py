@@ -15,6 +15,9 @@ CHECKS = (
     "failures",
     "integrity",
     "client_bound",
+    "ran_out",
+    "held_up",
+    "stolen",
     "steady",
 )
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from bench.check import Check, Evidence, query
 from bench.records import Finding
 
-# Also the ops that verify and prepare, and those of the warm-up: a wrong answer is wrong whenever it comes.
+# Also the ops that prepare, and those of the warm-up: a wrong answer is wrong whenever it comes. Of the ops that read back what
+# was stored every failure counts: an object that cannot be read is lost, whatever the server says of it.
 _WRONG = """
     SELECT cell, error, count(*), list(DISTINCT workload ORDER BY workload), list(DISTINCT trial ORDER BY trial)
-    FROM samples WHERE starts_with(error, 'integrity/') GROUP BY cell, error ORDER BY cell, error
+    FROM samples WHERE error <> '' AND (op = 'verify' OR starts_with(error, 'integrity/'))
+    GROUP BY cell, error ORDER BY cell, error
 """
 
 _MEANING = {
-    "wrong_size": "came back shorter or longer than they were stored",
-    "wrong_digest": "came back with other content than was stored",
-    "wrong_listing": "were missing in a listing, or listed though never stored",
+    "integrity/wrong_size": "came back shorter or longer than they were stored",
+    "integrity/wrong_digest": "came back with other content than was stored",
+    "integrity/wrong_listing": "were missing in a listing, or listed though never stored",
 }
-"""Kinds of the layer `integrity` of `bench.errors`."""
+"""Layer and kind of `bench.errors.Failure`; any other one means that an object could not be read back."""
 
 
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
@@ -24,12 +26,12 @@ def _look(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _say(cell: str, error: str, count: int, workloads: list[str], trials: list[int]) -> Finding:
-    what = _MEANING.get(error.split("/")[1], f"failed verification ({error})")
+    what = _MEANING.get(error.rpartition("/")[0], f"were stored, then not readable ({error})")
     return Finding(
         check="integrity",
         level="error",
         cell=cell,
-        text=f"{count} objects {what}, in {', '.join(workloads)} ({_trials(trials)})",
+        text=f"objects {what}: {count}, in {', '.join(workloads)} ({_trials(trials)})",
         fix="do not use this cell's numbers; look at the logs of server and kernel (dmesg), then repeat with verify_share 1",
         trials=tuple(trials),
     )

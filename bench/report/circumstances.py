@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.report import numbers
-from bench.report.labels import AXIS_WORDS, places, shortened, varying_axes
+from bench.report.labels import AXIS_WORDS, places, shortened, varying_axes, workloads
 from bench.report.table import Entry, Group, Head, Table, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bench.records import HostFacts, Run, ServerFacts, Summary
+    from bench.records import Estimate, HostFacts, Run, ServerFacts, Summary
     from bench.report.labels import Place
 
 _CODE = ("kernel", "mount options", "made by", "image id", "content digest", "command", "data path", "image", "driver status")
@@ -41,6 +41,20 @@ def client(run: Run) -> dict[str, str]:
         **{f"{name} version": version for name, version in sorted(run.versions.items())},
         **{f"generator's {name}": value for name, value in sorted(run.operator.items())},
     }
+
+
+def client_cpu(run: Run, summary: Summary) -> Table | None:
+    """What the generator used of one core for each cell and workload, in percent; None where that was not seen."""
+    shares = {(cell.cell, cell.workload): cell.client_cpu_share for cell in summary.cells if cell.client_cpu_share}
+    if not shares:
+        return None
+    names = workloads(run, summary)
+    rows = tuple(
+        (Entry(text=place.full, tone="name"), *(_percent(shares.get((cell, name))) for name in names))
+        for cell, place in places(run, summary).items()
+    )
+    heads = (Head(text="cell", numeric=False), *(Head(text=name, unit="%", brief=False) for name in names))
+    return Table(heads=heads, groups=(Group(title="", rows=rows),))
 
 
 def left_out(run: Run) -> Table | None:
@@ -110,6 +124,11 @@ def whose(cell: str, where: Mapping[str, Place]) -> str:
     if not cell:
         return "the whole run"
     return where[cell].full if cell in where else cell
+
+
+def _percent(share: Estimate | None) -> Entry:
+    center, interval = numbers.center_and_interval(share, numbers.PERCENT) if share else (numbers.MISSING, "")
+    return Entry(text=center, interval=interval)
 
 
 def _of_trials(trials: Iterable[int]) -> str:

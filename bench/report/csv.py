@@ -47,6 +47,7 @@ def _metrics(cell: CellSummary) -> Iterator[tuple[str, str, Estimate | int | Non
     for quantile, estimate in cell.latency_s.items():
         yield f"latency_{quantile}", "s", estimate
     yield "failure_ratio", "1", cell.failure_ratio
+    yield "client_cpu_share", "1", cell.client_cpu_share
     yield "ops_total", "ops", cell.ops
     yield "failed_ops", "ops", cell.failed_ops
     for error, times in sorted(cell.failures.items()):

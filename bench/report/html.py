@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from bench.report import Report, circumstances, labels, numbers, pictures, tables, words
+from bench.report import Report, circumstances, labels, numbers, pictures, reading, tables, verdicts, words
 from bench.report.characters import printable
 from bench.report.metrics import main_metric
 
 if TYPE_CHECKING:
-    from bench.records import Run, Summary, Workload
+    from bench.records import Run, Summary
     from bench.report.table import Table
-    from bench.report.words import Statement
+    from bench.report.verdicts import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,6 @@ class Section:
 
     name: str
     described: str
-    statements: tuple[Statement, ...]
     trials: Picture | None
     measured: Table
     failures: Table | None
@@ -58,21 +57,24 @@ def render(run: Run, summary: Summary) -> str:
         summary=summary,
         title=words.title(run),
         alarms=words.alarms(run, summary),
-        found=_by_workload(words.statements(run, summary)),
+        server_notes=reading.server_notes(run),
+        found=_by_workload(verdicts.statements(run, summary)),
         reference=labels.reference_label(labels.places(run, summary)),
         glance=tables.at_a_glance(run, summary),
         same_everywhere=labels.shared_axes(run.plan),
         facts=_facts(run, summary),
-        sections=[_section(run, summary, name) for name in words.workloads(run, summary)],
+        sections=[_section(run, summary, name) for name in labels.workloads(run, summary)],
         shared_host=shared_host,
         hosts=hosts,
         shared_server=shared_server,
         servers=servers,
         client=circumstances.client(run),
+        client_cpu=circumstances.client_cpu(run, summary),
         driven=circumstances.driven(run),
         left_out=circumstances.left_out(run),
         findings=circumstances.findings(run, summary),
-        confidence=_confidence(summary),
+        limits=reading.limits(run),
+        multiplicity=reading.multiplicity(summary),
     )
 
 
@@ -95,8 +97,7 @@ def _section(run: Run, summary: Summary, name: str) -> Section:
     ratio_caption = "Dot: ratio. Line: its interval. Blue: faster, orange: slower, grey: no difference shown."
     return Section(
         name=name,
-        described=_described({workload.name: workload for workload in run.load.workloads}.get(name)),
-        statements=tuple(one for one in words.statements(run, summary) if one.workload == name),
+        described=reading.driven(run, summary, name),
         trials=_picture(
             pictures.trials(run, summary, name),
             f"{main} of every cell under {name}; the table below holds the numbers",
@@ -130,14 +131,6 @@ def _picture(svg: str, described: str, caption: str) -> Picture | None:
     return Picture(svg=Markup(svg), described=described, caption=caption)  # noqa: S704  (drawn by us, texts escaped by the drawer)
 
 
-def _described(workload: Workload | None) -> str:
-    if workload is None:
-        return "This workload is not in the plan."
-    what = f"{workload.op}, objects of {numbers.size(workload.object_size_bytes)}"
-    users = f"{workload.concurrency} user{'' if workload.concurrency == 1 else 's'} in a closed loop"
-    return f"{what}, {users}, {workload.duration_s:g} s per trial after {workload.warm_up_s:g} s of warm-up."
-
-
 def _facts(run: Run, summary: Summary) -> dict[str, str]:
     measured = sum(cell.trials - cell.unsound_trials for cell in summary.cells)
     return {
@@ -150,8 +143,3 @@ def _facts(run: Run, summary: Summary) -> dict[str, str]:
         "failed ops": numbers.count(sum(cell.failed_ops for cell in summary.cells)),
         "seed": str(run.load.seed),
     }
-
-
-def _confidence(summary: Summary) -> str:
-    levels = [one.ratio.confidence for one in summary.comparisons if one.ratio]
-    return f"{min(levels):.0%}" if levels else numbers.MISSING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from bench.report import Report, numbers, words
+from bench.report import Report, numbers, phrases, words
 from bench.report.characters import printable
 from bench.report.circumstances import whose
 from bench.report.labels import places, shortened
@@ -59,11 +59,11 @@ def _comparison(one: Comparison, where: dict[str, Place]) -> ET.Element:
     against = where[one.against].full if one.against in where else "the reference"
     name = f"{metric(one.metric).words} of {where[one.cell].full} against {against}"
     ratio = " ".join(numbers.ratio(one.ratio)) if one.ratio else ""
-    reason = shortened(words.clean_reason(one.reason), where)
-    told = "; ".join(filter(None, (f"{words.VERDICT_WORDS[one.verdict]} {ratio}".strip(), reason, words.more_blocks(one))))
+    reason = shortened(phrases.clean_reason(one.reason), where)
+    told = "; ".join(filter(None, (f"{phrases.VERDICT_WORDS[one.verdict]} {ratio}".strip(), reason, phrases.more_blocks(one))))
     case = _case(f"cowbench.comparisons.{one.kind}.{one.workload}", name, told)
     if one.verdict == "refused":
-        _child(case, "skipped", f"{words.VERDICT_WORDS['refused']}: {reason}", "")
+        _child(case, "skipped", f"{phrases.VERDICT_WORDS['refused']}: {reason}", "")
     return case
 
 

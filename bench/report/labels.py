@@ -96,6 +96,11 @@ def places(run: Run, summary: Summary) -> dict[str, Place]:
     }
 
 
+def workloads(run: Run, summary: Summary) -> tuple[str, ...]:
+    """Return the names of all workloads, planned or only summarised, in the order of the matrix."""
+    return tuple(dict.fromkeys([*(workload.name for workload in run.load.workloads), *(cell.workload for cell in summary.cells)]))
+
+
 def shortened(text: str, where: Mapping[str, Place]) -> str:
     """Return `text` with the full names of cells replaced by what they are called in the tables."""
     for name in sorted(where, key=len, reverse=True):  # a name may begin another one

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report import Report, circumstances, tables, words
+from bench.report import Report, circumstances, reading, tables, words
 from bench.report.characters import printable
-from bench.report.labels import places, reference_label
+from bench.report.labels import places, reference_label, workloads
+from bench.report.phrases import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,12 +23,12 @@ def render(run: Run, summary: Summary) -> str:
     parts = [f"# Cowbench: {words.title(run)}", _origin(run), *_headline(run, summary)]
     parts += ["## At a glance", _SIGNS]
     parts += _table(tables.at_a_glance(run, summary))
-    for workload in words.workloads(run, summary):
+    for workload in workloads(run, summary):
         parts += _workload(run, summary, workload)
     parts += _running(run, summary)
     parts += _section("Cells left out", circumstances.left_out(run))
     parts += _section("Findings", circumstances.findings(run, summary), otherwise="The checks found nothing to say.")
-    parts += ["## How to read this", text(summary.assumption), _REPEAT.format(seed=run.load.seed, run_id=text(run.run_id))]
+    parts += _how_to_read(run, summary)
     return "\n\n".join(parts) + "\n"
 
 
@@ -49,7 +50,7 @@ def text(value: str) -> str:
 
 
 def _origin(run: Run) -> str:
-    seeds = f"{words.counted(run.load.blocks, 'block')}, seed {run.load.seed}"
+    seeds = f"{counted(run.load.blocks, 'block')}, seed {run.load.seed}"
     return text(f"Run {run.run_id}, started {run.created_at}, {seeds}, Cowbench {run.cowbench_version}.")
 
 
@@ -57,6 +58,8 @@ def _headline(run: Run, summary: Summary) -> Iterable[str]:
     alarms = words.alarms(run, summary)
     if alarms:
         yield "\n".join(f"> **{text(alarm)}**" for alarm in alarms)
+    if notes := reading.server_notes(run):
+        yield "\n".join(f"{text(name)}: {text(note)}" for name, note in notes.items())
     yield "\n".join(f"- {text(sentence)}" for sentence in words.headline(run, summary)[len(alarms) :])
 
 
@@ -64,6 +67,7 @@ def _workload(run: Run, summary: Summary, workload: str) -> Iterable[str]:
     label = reference_label(places(run, summary))
     reference = f" ({text(label)})" if label else ""
     yield f"## {text(workload)}"
+    yield text(reading.driven(run, summary, workload))
     yield from _table(tables.measured(run, summary, workload))
     for title, table in (
         ("What failed", tables.failures(run, summary, workload)),
@@ -86,7 +90,18 @@ def _running(run: Run, summary: Summary) -> Iterable[str]:
         yield _pairs(shared)
         if differing:
             yield from _listed(differing)
+    if used := circumstances.client_cpu(run, summary):
+        yield "Client CPU: what the load generator used of one core, median over sound trials. Near 100 % it is the limit."
+        yield from _table(used)
     yield from _table(circumstances.driven(run))
+
+
+def _how_to_read(run: Run, summary: Summary) -> Iterable[str]:
+    yield "## How to read this"
+    yield from filter(None, (text(summary.assumption), reading.multiplicity(summary)))
+    yield "What the numbers do not show:"
+    yield "\n".join(f"- {limit}" for limit in reading.limits(run))
+    yield _REPEAT.format(seed=run.load.seed, run_id=text(run.run_id))
 
 
 def _listed(table: Table) -> Iterable[str]:

@@ -10,7 +10,7 @@ import vl_convert
 
 from bench.report.labels import places
 from bench.report.metrics import latency_unit, main_estimate, main_metric, main_unit, trial_values
-from bench.report.words import VERDICT_WORDS, missing_trials
+from bench.report.phrases import VERDICT_WORDS, missing_trials
 
 if TYPE_CHECKING:
     from bench.records import CellSummary, Run, Summary

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report import numbers, words
-from bench.report.labels import places, shortened
+from bench.report import numbers, phrases
+from bench.report.labels import places, shortened, workloads
 from bench.report.metrics import OPS, THROUGHPUT, latency_unit, main_metric, main_unit, metric
 from bench.report.table import Entry, Group, Head, Table, plain
 
@@ -24,7 +24,7 @@ MARKS = {"faster": "\u25b2", "slower": "\u25bc", "no difference shown": "\u2248"
 
 def at_a_glance(run: Run, summary: Summary) -> Table:
     """Every cell against the reference under every workload: one verdict per entry."""
-    names = words.workloads(run, summary)
+    names = workloads(run, summary)
     mains = {name: main_metric(summary, name).name for name in names}
     found = {
         (one.cell, one.workload): one
@@ -51,7 +51,7 @@ def measured(run: Run, summary: Summary, workload: str) -> Table:
     rows = {}
     for name, place in where.items():
         cell = cells.get(name)
-        gap = words.missing_trials(cell)
+        gap = phrases.missing_trials(cell)
         rates = [_estimate(cell.ops_per_s if cell else None, numbers.PLAIN, gap)]
         if main.name == THROUGHPUT:
             rates.insert(0, _estimate(cell.throughput_bytes_per_s if cell else None, rate, gap))
@@ -133,8 +133,8 @@ def _glance(where: dict[str, Place], cell: str, one: Comparison | None) -> Entry
             text=numbers.MISSING, tone="refused", note="not compared: it has no trials, or there is no reference beside it"
         )
     if one.ratio is None or one.verdict == "refused":
-        text = f"{MARKS['refused']} {words.VERDICT_WORDS['refused']}"
-        return Entry(text=text, tone="refused", note=shortened(words.clean_reason(one.reason), where))
+        text = f"{MARKS['refused']} {phrases.VERDICT_WORDS['refused']}"
+        return Entry(text=text, tone="refused", note=shortened(phrases.clean_reason(one.reason), where))
     center, interval = numbers.ratio(one.ratio)
     return Entry(text=f"{MARKS[one.verdict]} {center}", interval=interval, tone=_tone(one))
 
@@ -166,7 +166,7 @@ def _failed(cell: CellSummary | None, gap: str) -> Entry:
 def _trials(cell: CellSummary | None) -> Entry:
     if cell is None:
         return Entry(text="0")
-    stamps = words.join([f"{times} {stamp}" for stamp, times in sorted(cell.stamps.items())])
+    stamps = phrases.join([f"{times} {stamp}" for stamp, times in sorted(cell.stamps.items())])
     note = f"unsound trials, left out of the estimates: {stamps or cell.unsound_trials}" if cell.unsound_trials else ""
     return Entry(text=f"{cell.trials - cell.unsound_trials}/{cell.trials}", note=note)
 
@@ -177,19 +177,19 @@ def _comparison_group(one: Comparison, where: dict[str, Place]) -> str:
 
 def _comparison_row(one: Comparison, where: dict[str, Place]) -> tuple[Entry, ...]:
     center, interval = numbers.ratio(one.ratio) if one.ratio else (numbers.MISSING, "")
-    remarks = [shortened(words.clean_reason(one.reason), where), words.more_blocks(one)]
+    remarks = [shortened(phrases.clean_reason(one.reason), where), phrases.more_blocks(one)]
     return (
         Entry(text=where[one.cell].label, tone="name"),
         Entry(text=center, interval=interval),
         Entry(text=numbers.count(one.blocks)),
         Entry(text=_probability(one.p_sign_flip)),
-        Entry(text=f"{MARKS[one.verdict]} {words.VERDICT_WORDS[one.verdict]}", tone=_tone(one)),
+        Entry(text=f"{MARKS[one.verdict]} {phrases.VERDICT_WORDS[one.verdict]}", tone=_tone(one)),
         Entry(text="; ".join(filter(None, remarks))),
     )
 
 
 def _tone(one: Comparison) -> str:
-    return {"no difference shown": "open"}.get(one.verdict, one.verdict)
+    return "open" if one.verdict == "no difference shown" or phrases.hardly_matters(one) else one.verdict
 
 
 def _probability(p: float | None) -> str:

@@ -7,47 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.records import Comparison, Estimate
+from bench.records import PRACTICAL, Comparison, Estimate
+from bench.stats.contest import Contest, refusal
 from bench.stats.paired import CONFIDENCE, SIGNIFICANT, Paired, pair
-from bench.stats.pairs import Pair, unlike
 from bench.stats.power import MOST_BLOCKS, more_blocks
-from bench.stats.resampling import MIN_TRIALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.records import CellSummary, Verdict
-
-PRACTICAL = 0.03
-"""A difference below this share is called "no practical difference": stated in advance, for every metric."""
-MOST_FAILURES = 0.01
-"""Share of failed ops above which a cell is not compared: ops that fail fast or slowly are not the work that was asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One cell of a comparison. `values` are by block, of sound trials only; None where a trial is too short for the metric."""
-
-    cell: CellSummary
-    values: Mapping[int, float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contest:
-    """One comparison to be made: two targets, and what was measured on each, None where nothing was."""
-
-    pair: Pair
-    cell: Side
-    against: Side | None
+    from bench.records import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What the comparisons of one table share: their intervals hold together."""
+    """Comparisons whose intervals hold together. `quantile` is set for a latency, where lower is better."""
 
     workload: str
     metric: str
-    lower_is_better: bool
+    quantile: float | None
     contests: tuple[Contest, ...]
 
 
@@ -57,52 +32,12 @@ def compare(table: Table) -> tuple[Comparison, ...]:
     Faster or slower is said only when two tests agree: the simultaneous t interval of the mean log ratio leaves out 1, and the
     sign-flip permutation test, which needs no normal noise, gives p <= 0.05.
     """
-    reasons = [refusal(contest) for contest in table.contests]
+    reasons = [refusal(contest, table.quantile) for contest in table.contests]
     family = max(1, reasons.count(""))
     return tuple(
         _comparison(table, contest, "refused", reason) if reason else _judge(table, contest, family)
         for contest, reason in zip(table.contests, reasons, strict=True)
     )
-
-
-def refusal(contest: Contest) -> str:
-    """Return why this comparison is refused, with what to do about it; empty when it can be made."""
-    if (reason := unlike(contest.pair)) or contest.against is None:
-        return reason or "nothing was measured on the cell it is compared with: see the findings"
-    sides = (contest.cell, contest.against)
-    return next(filter(None, (*map(_unsound, sides), *map(_failing, sides), _too_few_blocks(*sides), *map(_no_value, sides))), "")
-
-
-def _unsound(side: Side) -> str:
-    cell = side.cell
-    if 2 * cell.unsound_trials <= cell.trials:
-        return ""
-    stamps = ", ".join(f"{stamp} {count}" for stamp, count in cell.stamps.items())
-    return f"{cell.unsound_trials} of {cell.trials} trials of {cell.cell} are unsound ({stamps}): see the findings for the cure"
-
-
-def _failing(side: Side) -> str:
-    ratio = side.cell.failure_ratio
-    if ratio is None or ratio.center <= MOST_FAILURES:
-        return ""
-    worst = next(iter(side.cell.failures), "unknown")
-    told = f"{ratio.center * 100:.1f} % of the ops of {side.cell.cell} failed, most often with {worst}"
-    return f"{told}: the speed of a failing server is not comparable, mend the failures first"
-
-
-def _too_few_blocks(cell: Side, against: Side) -> str:
-    have = len(cell.values.keys() & against.values.keys())
-    return "" if have >= MIN_TRIALS else f"need >= {MIN_TRIALS} sound blocks, have {have}: raise blocks"
-
-
-def _no_value(side: Side) -> str:
-    short = [block for block, value in side.values.items() if value is None]
-    if short:
-        return f"the trial of {side.cell.cell} in block {short[0]} has too few samples for this quantile: lengthen the trials"
-    idle = [block for block, value in side.values.items() if not value or not np.isfinite(value)]
-    if idle:
-        return f"{side.cell.cell} did nothing that succeeded in block {idle[0]}: look at its failures and its server's log"
-    return ""
 
 
 def _judge(table: Table, contest: Contest, family: int) -> Comparison:
@@ -113,15 +48,19 @@ def _judge(table: Table, contest: Contest, family: int) -> Comparison:
     except (ArithmeticError, ValueError) as error:
         return _comparison(table, contest, "refused", f"the ratio cannot be computed ({error}): look at the values of its trials")
     if seen.excludes_one and seen.p_sign_flip <= SIGNIFICANT:
-        verdict: Verdict = "faster" if (seen.mean_log > 0) != table.lower_is_better else "slower"
+        verdict: Verdict = "faster" if (seen.mean_log > 0) != (table.quantile is not None) else "slower"
         return _comparison(table, contest, verdict, _below_band(seen), seen=seen)
     further, reason = _undecided(seen, family)
     return _comparison(table, contest, "no difference shown", reason, seen=seen, further=further)
 
 
 def _below_band(seen: Paired) -> str:
-    small = abs(seen.mean_log) < np.log1p(PRACTICAL)
-    return f"smaller than {PRACTICAL * 100:.0f} %: no practical difference" if small else ""
+    """Return what to say of a difference that was shown and hardly matters; as large a one as the interval allows may matter."""
+    if abs(seen.mean_log) >= np.log1p(PRACTICAL):
+        return ""
+    within = max(abs(np.log(seen.low)), abs(np.log(seen.high))) < np.log1p(PRACTICAL)
+    told = f"smaller than {PRACTICAL * 100:.0f} %: no practical difference"
+    return told if within else f"{told} was shown, though {_percent(seen.low)} .. {_percent(seen.high)} is possible"
 
 
 def _undecided(seen: Paired, family: int) -> tuple[int | None, str]:
@@ -137,10 +76,8 @@ def _undecided(seen: Paired, family: int) -> tuple[int | None, str]:
     further = more_blocks(seen, family)
     if further is None:
         # Not "too small to matter": a wide interval around nothing leaves room for a difference that does.
-        return (
-            None,
-            f"{ruled_out}; as small a one as seen ({_percent(seen.ratio)}) would take over {MOST_BLOCKS} more blocks to show",
-        )
+        needed = f"would take a new run of over {MOST_BLOCKS} blocks to show"
+        return None, f"{ruled_out}; as small a one as seen ({_percent(seen.ratio)}) {needed}"
     return further, ruled_out
 
 

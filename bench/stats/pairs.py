@@ -1,4 +1,4 @@
-"""Which cell is compared with which, and which pairs are too unlike to be compared."""
+"""Which cell is compared with which."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from bench.records import Cell, Reference, Target
 
 Kind = Literal["reference", "control_arm"]
-
-_DIGEST_SHOWN = 19
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +43,6 @@ def pairs(targets: Sequence[Target], reference: Reference) -> tuple[Pair, ...]:
         if volume is not None and volume is not target:
             found.append(Pair(kind="control_arm", cell=target, against=volume, wanted=""))
     return tuple(found)
-
-
-def unlike(pair: Pair) -> str:
-    """Return why the two targets must not be compared, empty when they may.
-
-    The client is the same for all cells of a run (`Load.client`), so within a run it cannot differ. Digests are compared only
-    where both cells were to have the same server: where the server is the axis of interest, other images are the point.
-    """
-    one, other = pair.cell, pair.against
-    if other is None:
-        return f"no cell with {pair.wanted} stands beside it: add one to the matrix, or choose another reference"
-    if one.host.emulated != other.host.emulated:
-        emulated = one if one.host.emulated else other
-        return f"{emulated.cell.name} ran emulated, the other on hardware: compare cells of one kind"
-    if one.cell.server == other.cell.server and one.server.content_digest != other.server.content_digest:
-        digests = " and ".join(target.server.content_digest[:_DIGEST_SHOWN] or "none" for target in (one, other))
-        return f"their {one.cell.server} images differ ({digests}): deploy both from the same image"
-    return ""
 
 
 def _axes(cell: Cell, values: Mapping[str, str]) -> tuple[str, ...]:

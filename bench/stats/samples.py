@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +12,7 @@ from bench.errors import InputError
 from bench.stats.trial import MeasuredTrial, Ops, evaluate, marks, window_s
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from bench.records import TrialResult
@@ -27,6 +29,12 @@ _FAILURES = """
     WHERE trial = $trial AND NOT list_contains($others, op) AND "error" <> '' AND start_ns >= $start AND start_ns < $end
     GROUP BY "error" ORDER BY count(*) DESC, "error"
 """
+
+_BROKEN = """
+    SELECT 1 FROM read_parquet($files)
+    WHERE trial = $trial AND "error" <> '' AND (op = 'verify' OR starts_with("error", 'integrity/')) LIMIT 1
+"""
+"""An object that cannot be read back is as lost as one that comes back wrong, whatever the server says of it."""
 
 
 class Samples:
@@ -56,8 +64,9 @@ class Samples:
         return MeasuredTrial(
             trial=result.trial,
             window_s=window_s(result),
-            marks=marks(result, has_samples=has_samples),
+            marks=marks(result, has_samples=has_samples, intact=self._intact(files, result)),
             values=values,
+            client_cpu_share=result.health.cpu_share if result.health else None,
             failures=self._failures(files, result) if values is not None and values.failed_ops else {},
         )
 
@@ -71,24 +80,31 @@ class Samples:
     def _ops(self, files: list[str], trial: int) -> Ops | None:
         if not files:
             return None
-        try:
-            self._connection.execute(_OPS, {"files": files, "trial": trial, "others": list(NOT_OF_THE_WORKLOAD)})
-            return Ops(**self._connection.fetchnumpy())
-        except duckdb.Error as error:
-            raise _unreadable(files, error) from None
+        with _reading(files):
+            return Ops(**self._query(_OPS, files, trial=trial, others=list(NOT_OF_THE_WORKLOAD)).fetchnumpy())
 
     def _failures(self, files: list[str], result: TrialResult) -> dict[str, int]:
-        values = {"start": result.window_start_ns, "end": result.window_end_ns, "others": list(NOT_OF_THE_WORKLOAD)}
-        try:
-            self._connection.execute(_FAILURES, {"files": files, "trial": result.trial.index, **values})
-            return dict(self._connection.fetchall())
-        except duckdb.Error as error:
-            raise _unreadable(files, error) from None
+        window = {"start": result.window_start_ns, "end": result.window_end_ns}
+        with _reading(files):
+            query = self._query(_FAILURES, files, trial=result.trial.index, others=list(NOT_OF_THE_WORKLOAD), **window)
+            return dict(query.fetchall())
+
+    def _intact(self, files: list[str], result: TrialResult) -> bool:
+        with _reading(files):
+            return not files or self._query(_BROKEN, files, trial=result.trial.index).fetchone() is None
+
+    def _query(self, text: str, files: list[str], **values: object) -> duckdb.DuckDBPyConnection:
+        return self._connection.execute(text, {"files": files, **values})
+
+
+@contextmanager
+def _reading(files: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise InputError(
+            f"the samples cannot be read ({str(error).splitlines()[0]})", where=", ".join(files), next_step=_RESTORE
+        ) from None
 
 
 _RESTORE = "bring the whole run folder back from where it was measured, or measure again with `cowbench run`"
-
-
-def _unreadable(files: list[str], error: duckdb.Error) -> InputError:
-    reason = str(error).splitlines()[0]
-    return InputError(f"the samples cannot be read ({reason})", where=", ".join(files), next_step=_RESTORE)

@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench.errors import InputError
-from bench.records import SUMMARY_SCHEMA, CellSummary, Summary
-from bench.stats.comparison import Contest, Side, Table, compare
+from bench.records import PRACTICAL, SUMMARY_SCHEMA, CellSummary, Summary
+from bench.stats.comparison import Table, compare
+from bench.stats.contest import Contest, Side
 from bench.stats.estimate import failure_estimate, median_estimate
 from bench.stats.metrics import Metric, metrics, moves_data, value
 from bench.stats.pairs import Pair, pairs
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 ASSUMPTION = (
     "The trial is the unit, never the op: ops of one trial share its moment. Blocks are taken as independent, and cells are"
     " compared within blocks. A cell's rate is the median over its sound trials with the exact order-statistic interval;"
-    " latency quantiles are of all successes of those trials, with a bootstrap over trials. Ratios are geometric means over"
-    " blocks; the intervals of one table hold together at 95 % (Student t on log ratios, Bonferroni), and a difference is"
-    " called only if a sign-flip permutation test agrees."
+    " latency quantiles are of all successes of those trials, with a bootstrap over trials; failures are of all ops, those of"
+    " unsound trials too. Ratios are geometric means over blocks; the intervals of one table hold together at 95 % (Student t"
+    " on log ratios, Bonferroni), and a difference is called only if a sign-flip permutation test agrees. A difference"
+    f" smaller than {PRACTICAL * 100:.0f} % is told as no practical difference."
 )
 """What the numbers rest on, in words for the report."""
 
@@ -87,10 +89,12 @@ def _groups(run: Run, measured: Sequence[MeasuredTrial]) -> Groups:
 def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial]) -> CellSummary:
     """Return one cell under one workload.
 
-    Estimates are over sound trials. Ops and failures are counted over all trials: a failure in an unsound trial is still one.
+    Estimates are over sound trials, but for the failures: ops are counted over all trials, since to leave out the trials in
+    which a server failed would make it look whole.
     """
     sound = _sound_trials(trials)
     values = list(sound.values())
+    cpu_shares = [trial.client_cpu_share for trial in trials if not trial.marks and trial.client_cpu_share is not None]
     every = [trial.values for trial in trials if trial.values is not None]
     rates = tuple(one.bytes_per_s for one in values)
     latencies = [one.latencies_ns for one in values]
@@ -105,11 +109,12 @@ def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial
         failures=_count(sum((Counter(trial.failures) for trial in trials), Counter[str]())),
         throughput_bytes_per_s=median_estimate(rates) if moves_data(workload) else None,
         ops_per_s=median_estimate([one.ops_per_s for one in values]),
-        failure_ratio=failure_estimate([one.failed_ops for one in values], [one.ops for one in values]),
+        failure_ratio=failure_estimate([one.failed_ops for one in every], [one.ops for one in every]),
         latency_s=latency_estimates(latencies),
         blocks=tuple(sound),
         trial_throughput_bytes_per_s=rates,
         trial_ops_per_s=tuple(one.ops_per_s for one in values),
+        client_cpu_share=median_estimate(cpu_shares),
         quantile_curve=quantile_curve(latencies),
     )
 
@@ -148,8 +153,7 @@ def _table(workload: Workload, metric: Metric, rivals: Sequence[Pair], sides: di
         for pair in rivals
         if pair.cell.cell.name in sides
     )
-    lower_is_better = metric.quantile is not None
-    return Table(workload=workload.name, metric=metric.name, lower_is_better=lower_is_better, contests=contests)
+    return Table(workload=workload.name, metric=metric.name, quantile=metric.quantile, contests=contests)
 
 
 def _sound(run: Run, measured: Sequence[MeasuredTrial], comparisons: Sequence[Comparison]) -> bool:

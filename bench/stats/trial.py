@@ -41,12 +41,16 @@ class TrialValues:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredTrial:
-    """A trial with its values. `marks` say why it is unsound; `values` is None where it left no samples."""
+    """A trial with its values. `marks` say why it is unsound; `values` is None where it left no samples.
+
+    `client_cpu_share` is what the generator used of one core, None where that was not seen.
+    """
 
     trial: Trial
     window_s: float
     marks: tuple[str, ...]
     values: TrialValues | None
+    client_cpu_share: float | None
     failures: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -87,12 +91,15 @@ def evaluate(ops: Ops, window_start_ns: int, window_end_ns: int) -> TrialValues:
     )
 
 
-def marks(result: TrialResult, *, has_samples: bool) -> tuple[str, ...]:
+def marks(result: TrialResult, *, has_samples: bool, intact: bool) -> tuple[str, ...]:
     """Return why a trial is unsound, empty when it is sound: its stamps, and what only the samples show.
 
-    A trial without samples or without a window is a missing value, never a rate of zero.
+    A trial without samples or without a window is a missing value, never a rate of zero. One whose objects did not come
+    back as they were stored (not `intact`) is no measurement of storing them.
     """
     found = [*result.stamps]
+    if not intact:
+        found.append("integrity")
     if result.problem:
         found.append("problem")
     elif not has_samples:

@@ -118,6 +118,9 @@ FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     ),
     "integrity": (lambda evidence: _rewritten(evidence, error="integrity/wrong_digest/sha256"), "other content than was stored"),
     "client_bound": (lambda evidence: _stamped(evidence, "client_bound"), "6 of 6 trials of put (100%)"),
+    "ran_out": (lambda evidence: _stamped(evidence, "ran_out"), "6 of 6 trials of put (100%)"),
+    "held_up": (lambda evidence: _stamped(evidence, "held_up"), "6 of 6 trials of put (100%)"),
+    "stolen": (lambda evidence: _stamped(evidence, "stolen"), "6 of 6 trials of put (100%)"),
     "steady": (_ramped, "were not steady"),
 }
 """For each check what makes sound evidence unsound, and words that it then says."""

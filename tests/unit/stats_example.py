@@ -26,7 +26,8 @@ from bench.records import (
     TrialResult,
     Workload,
 )
-from bench.stats.comparison import Contest, Side, Table
+from bench.stats.comparison import Table
+from bench.stats.contest import Contest, Side
 from bench.stats.pairs import Pair
 
 if TYPE_CHECKING:
@@ -228,8 +229,8 @@ def by_block(values: Iterable[float]) -> dict[int, float | None]:
     return dict(enumerate(values))
 
 
-def table(*contests: Contest, metric: str = "throughput_bytes_per_s", lower_is_better: bool = False) -> Table:
-    return Table(workload="put-256KiB", metric=metric, lower_is_better=lower_is_better, contests=contests)
+def table(*contests: Contest, metric: str = "throughput_bytes_per_s", quantile: float | None = None) -> Table:
+    return Table(workload="put-256KiB", metric=metric, quantile=quantile, contests=contests)
 
 
 def contest(

@@ -15,11 +15,14 @@ from bench.checks import (
     engine_in_use,
     failures,
     filesystem_in_use,
+    held_up,
     integrity,
     kernel_in_use,
+    ran_out,
     same_image,
     server_answers,
     steady,
+    stolen,
 )
 from bench.records import ClientHealth, Trial
 from tests.unit.small_run import SECOND_NS, result, target, write_part
@@ -216,20 +219,64 @@ def test_a_wrong_object_is_an_error_also_outside_the_window_and_is_no_plain_fail
     (finding,) = integrity.CHECK.look(evidence)
 
     assert finding.level == "error"
-    assert finding.text == "1 objects came back shorter or longer than they were stored, in put (1 trial)"
+    assert finding.text == "objects came back shorter or longer than they were stored: 1, in put (1 trial)"
     assert failures.CHECK.look(evidence) == ()
 
 
-def test_a_few_client_bound_trials_are_a_warning_with_the_busiest_core() -> None:
-    health = ClientHealth(
-        cpu_share=0.97, hub_lag_p99_ns=1, hub_lag_max_ns=1, start_lag_p99_ns=1, host_cpu_share=0.5, host_steal_share=0.0
+@pytest.mark.parametrize("error", ["s3/not_found/NoSuchKey", "http/internal/500", "timeout/read/ReadTimeoutError"])
+def test_an_object_that_cannot_be_read_back_is_an_error_whatever_the_server_says(tmp_path: Path, error: str) -> None:
+    lost: dict[str, object] = {"op": "verify", "start_ns": 5 * SECOND_NS, "error": error}
+    evidence = measured(
+        tmp_path,
+        (result(trial(0), parts=("a.parquet",)), [{}] * 9 + [lost] * 2),
+        (result(trial(1, workload="mixed"), parts=("b.parquet",)), [{}, lost]),
+        (result(trial(2), parts=("c.parquet",)), [{}, {"op": "clean_up", "error": error}]),
     )
-    bound = result(trial(0), stamps=("client_bound",), health=health)
-    others = [result(trial(index, block=index)) for index in (1, 2, 3)]
-    (finding,) = client_bound.CHECK.look(Evidence(targets=(), results=(bound, *others)))
+    (finding,) = integrity.CHECK.look(evidence)
 
-    assert finding.level == "warning"
-    assert finding.text == "the load generator limited 1 of 4 trials of put (25%): it used up to 97% of a core"
+    assert (finding.level, finding.trials) == ("error", (0, 1))
+    assert finding.text == f"objects were stored, then not readable ({error}): 3, in mixed, put (2 trials)"
+    assert failures.CHECK.look(evidence) == ()
+
+
+HEALTH = ClientHealth(
+    cpu_share=0.97,
+    hub_lag_p99_ns=12_000_000,
+    hub_lag_max_ns=30_000_000,
+    start_lag_p99_ns=1,
+    host_cpu_share=0.5,
+    host_steal_share=0.3,
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        (client_bound.CHECK, "the load generator was the limit, it used up to 97% of a core"),
+        (held_up.CHECK, "the load generator was kept waiting for a CPU by others, one wake-up in a hundred up to 12 ms late"),
+        (stolen.CHECK, "the hypervisor gave the host's cores to others, up to 30% of the time"),
+        (ran_out.CHECK, "the objects that stood ready were used up before the trial's end"),
+    ],
+)
+def test_stamped_trials_are_told_with_what_was_seen_and_are_an_error_from_half_of_them_on(check: Check, told: str) -> None:
+    bad = result(trial(0), stamps=(check.name,), health=HEALTH)
+    others = [result(trial(index, block=index)) for index in (1, 2, 3)]
+    elsewhere = result(trial(4, cell="vfs"))
+
+    (few,) = check.look(Evidence(targets=(), results=(bad, *others, elsewhere)))
+    (many,) = check.look(Evidence(targets=(), results=(bad, others[0], elsewhere)))
+
+    assert (few.level, few.cell, few.trials) == ("warning", "btrfs", (0,))
+    assert few.text == f"1 of 4 trials of put (25%): {told}"
+    assert many.level == "error"
+
+
+def test_trials_that_were_measured_again_are_told_once_for_the_run() -> None:
+    again = [result(trial(index), repeats=index) for index in range(3)]
+    (finding,) = held_up.CHECK.look(Evidence(targets=(), results=tuple(again)))
+
+    assert (finding.level, finding.cell, finding.trials) == ("info", "", (1, 2))
+    assert finding.text == "2 of 3 trials were measured again, because the generator had been held up"
 
 
 def test_ops_are_spread_evenly_over_their_own_time() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.report.labels import places, shared_axes
+from bench.report.phrases import more_blocks, sentence
 from bench.report.words import headline, title
 from tests.unit.example_run import example, example_summary, only, partial_runs
 
@@ -77,15 +78,47 @@ def test_the_title_counts_what_was_compared() -> None:
 def test_the_headline_gives_ratio_interval_and_verdict_for_each_workload_and_group() -> None:
     sentences = headline(*example())
 
-    assert len(sentences) == 9
+    assert len(sentences) == 10
     assert sentences[0].startswith("Under put-256KiB, writable layer, throughput: ")
     assert "fuse-overlayfs 0.43\u00d7 (0.41\u20130.45) are slower" in sentences[0]
     assert "no difference was shown for overlay and vfs" in sentences[0]
     assert "all 6 are slower than their own volume, from fuse-overlayfs 0.41\u00d7" in sentences[2]
 
 
-def test_a_refused_comparison_is_named_with_its_reason() -> None:
-    assert any("no comparison was possible for overlay2 on xfs: more than half" in sentence for sentence in headline(*example()))
+def test_what_was_refused_is_told_in_one_sentence_per_workload() -> None:
+    told = [sentence for sentence in headline(*example()) if "no comparison" in sentence]
+
+    reason = "8 of 8 trials of overlay2 on xfs, volume were client_bound: lower the concurrency"
+    assert told == [f"Under get-256KiB: no comparison was possible for 2 of 16 (overlay2 on xfs): {reason}."]
+
+
+@pytest.mark.parametrize(("first", "told"), [("the kernels differ", "15 times as here"), ("9 of 8 were ran_out", "all as here")])
+def test_of_several_reasons_for_refusals_one_of_the_most_frequent_kind_is_told(first: str, told: str) -> None:
+    run, summary = example()
+    mine = [one for one in summary.comparisons if one.workload == "put-256KiB"]
+    reasons = [first, *(f"{n} of 8{run.plan[n % 5].name} were ran_out" for n in range(1, len(mine)))]
+    refused = [replace(one, verdict="refused", reason=reason) for one, reason in zip(mine, reasons, strict=True)]
+
+    sentences = headline(run, replace(summary, comparisons=(*refused, *summary.comparisons[-1:])))
+
+    assert len(sentences) == 2
+    assert sentences[0].startswith(f"Under put-256KiB: no comparison was possible, {told}: ")
+    assert sentences[0].endswith(" were ran_out.")
+
+
+def test_a_difference_that_hardly_matters_is_no_headline() -> None:
+    run, summary = example()
+    told = headline(run, summary)[3]
+
+    assert told.startswith(
+        "Under get-256KiB, writable layer, throughput: fuse-overlayfs 0.84\u00d7 (0.83\u20130.86) is slower than"
+    )
+    assert "no practical difference was shown for overlay 1.028\u00d7 (1.003\u20131.053)" in told
+    assert "faster" not in told
+
+
+def test_a_name_at_the_start_of_a_sentence_keeps_its_letters() -> None:
+    assert sentence("s3/internal/InternalError in vfs") == "S3/internal/InternalError in vfs."
 
 
 @pytest.mark.parametrize(
@@ -130,3 +163,11 @@ def test_tail_latency_is_mentioned_where_a_difference_was_shown() -> None:
     assert [sentence for sentence in sentences if "p99 latency" in sentence] == [
         "Under put-256KiB, writable layer, p99 latency: btrfs 0.88\u00d7 (0.84\u20130.91) is slower than overlay2 on ext4."
     ]
+
+
+def test_more_blocks_are_asked_for_as_a_new_run() -> None:
+    _, summary = example()
+    unclear = next(one for one in summary.comparisons if one.verdict == "no difference shown")
+
+    assert more_blocks(unclear) == "14 more blocks would tell, as a new run of 22 blocks"
+    assert more_blocks(replace(unclear, more_blocks=1, blocks=6)) == "1 more block would tell, as a new run of 7 blocks"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bench.errors import InputError
+from bench.records import ClientHealth
 from bench.stats import summarise
 from bench.stats.metrics import OPS_WITHOUT_DATA, metrics, moves_data
 from bench.stats.trial import TrialValues
@@ -122,8 +123,8 @@ def test_failures_are_counted_by_class_also_those_of_unsound_trials(tmp_path: Pa
     assert (cell.ops, cell.failed_ops) == (515, 11)
     assert (cell.trials, cell.unsound_trials, cell.stamps, cell.blocks) == (6, 1, {"client_bound": 1}, (1, 2, 3, 4, 5))
     assert cell.failure_ratio is not None
-    assert cell.failure_ratio.center == pytest.approx(0.02)
-    assert cell.failure_ratio.low is None
+    assert cell.failure_ratio.center == pytest.approx(11 / 515), "the ratio is of the ops that are counted beside it"
+    assert cell.failure_ratio.n == 6
 
 
 def test_a_trial_with_a_problem_is_unsound_and_never_a_zero(tmp_path: Path) -> None:
@@ -137,7 +138,9 @@ def test_a_trial_with_a_problem_is_unsound_and_never_a_zero(tmp_path: Path) -> N
 
     assert (cell.trials, cell.unsound_trials, cell.stamps) == (6, 1, {"problem": 1})
     assert 0 not in cell.trial_ops_per_s
-    assert {comparison.reason for comparison in summary.comparisons} == {"need >= 6 sound blocks, have 5: raise blocks"}
+    assert {comparison.reason.split(":")[0] for comparison in summary.comparisons} == {
+        "1 of 6 trials of overlay2-layer could not be measured at all"
+    }
     assert not summary.sound
 
 
@@ -153,6 +156,76 @@ def test_a_trial_that_hung_throughout_refuses_the_comparison_instead_of_ending_i
 
     assert cell_of(summary, "btrfs-layer").trial_throughput_bytes_per_s[-1] == 0
     assert summary.comparisons[0].reason.startswith("btrfs-layer did nothing that succeeded in block 5")
+
+
+def test_a_server_that_dies_now_and_then_is_not_judged_by_the_trials_that_it_survived(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, blocks=6, factor=1.3)
+    for block in range(6, 12):
+        bench.add("overlay2-layer", block, steady(block, 120))
+        dead = [sample(0, WINDOW[0] + n, WINDOW[0] + n + 1, error="network/refused/ECONNREFUSED", bytes=0) for n in range(300)]
+        bench.add("btrfs-layer", block, dead, stamps=("server_gone",))
+
+    summary = summary_of(bench)
+    cell = cell_of(summary, "btrfs-layer")
+
+    assert cell.failure_ratio is not None
+    assert cell.failure_ratio.center == cell.failed_ops / cell.ops > 0.5
+    assert cell.failure_ratio.low is not None
+    assert {comparison.reason.split(":")[0] for comparison in summary.comparisons} == {
+        "the server was gone in 6 of 12 trials of btrfs-layer"
+    }
+
+
+@pytest.mark.parametrize(
+    "error", ["s3/not_found/NoSuchKey", "http/internal/500", "timeout/read/", "integrity/wrong_digest/sha256"]
+)
+def test_a_trial_whose_objects_could_not_be_read_back_is_in_no_verdict(tmp_path: Path, error: str) -> None:
+    bench = bench_of(tmp_path, factor=1.3)
+    lost = [sample(0, WINDOW[1] + n * MS, WINDOW[1] + (n + 1) * MS, op="verify", error=error, bytes=0) for n in range(3)]
+    bench.results.pop()
+    bench.add("btrfs-layer", 5, [*steady(5, 150, seed=2), *lost])
+
+    summary = summary_of(bench)
+    cell = cell_of(summary, "btrfs-layer")
+
+    assert (cell.stamps, cell.unsound_trials, cell.failed_ops) == ({"integrity": 1}, 1, 0)
+    assert {comparison.verdict for comparison in summary.comparisons} == {"refused"}
+    assert summary.comparisons[0].reason.startswith("objects of btrfs-layer were lost or came back wrong in 1 of 6 trials")
+
+
+def test_timeouts_in_one_op_of_a_hundred_do_not_make_a_tail_faster(tmp_path: Path) -> None:
+    bench = Bench(folder=tmp_path, targets=PAIR)
+    for block in range(6):
+        bench.add("overlay2-layer", block, steady(block, 1200, seed=1))
+        hung = [sample(0, WINDOW[0] + n, WINDOW[1] + 9 * SECOND, error="timeout/total/", bytes=0) for n in range(11)]
+        bench.add("btrfs-layer", block, [*steady(block, 1500, seed=2), *hung])
+
+    rate, tail = summary_of(bench).comparisons
+
+    assert rate.verdict == "faster"
+    assert (tail.metric, tail.verdict) == ("latency_p99_s", "refused")
+    assert tail.reason.startswith(
+        "0.73 % of the ops of btrfs-layer failed, most often with timeout/total/: failed ops are not in"
+    )
+
+
+def test_the_client_s_cpu_share_is_the_median_over_sound_trials(tmp_path: Path) -> None:
+    bench = Bench(folder=tmp_path, targets=PAIR[:1])
+    for block, share in enumerate((0.5, 0.6, 0.7, 0.99)):
+        health = ClientHealth(
+            cpu_share=share, hub_lag_p99_ns=1, hub_lag_max_ns=1, start_lag_p99_ns=1, host_cpu_share=0.5, host_steal_share=0.0
+        )
+        stamps = ("client_bound",) if share > 0.9 else ()
+        bench.add("overlay2-layer", block, steady(block, 100), health=health, stamps=stamps)
+
+    share_of_core = cell_of(summary_of(bench), "overlay2-layer").client_cpu_share
+
+    assert share_of_core is not None
+    assert (share_of_core.center, share_of_core.n) == (0.6, 3)
+
+
+def test_a_run_that_did_not_see_the_client_s_cpu_says_nothing_of_it(tmp_path: Path) -> None:
+    assert cell_of(summary_of(bench_of(tmp_path)), "overlay2-layer").client_cpu_share is None
 
 
 def test_a_part_of_a_trial_that_was_measured_again_is_not_counted_twice(tmp_path: Path) -> None:
@@ -248,7 +321,7 @@ def test_a_run_of_unsound_trials_only_is_not_sound(tmp_path: Path) -> None:
     summary = summary_of(bench)
 
     assert not summary.sound
-    assert summary.comparisons[0].reason.startswith("1 of 1 trials of btrfs-layer are unsound (client_bound 1)")
+    assert summary.comparisons[0].reason.startswith("1 of 1 trials of btrfs-layer were client_bound")
 
 
 def test_the_measured_time_is_that_of_the_windows(tmp_path: Path) -> None:

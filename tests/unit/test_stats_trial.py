@@ -96,18 +96,22 @@ def test_shares_in_adjoining_windows_add_up_to_one(spans: list[tuple[int, int]],
 
 
 def test_a_trial_without_samples_is_unsound_and_not_a_rate_of_zero() -> None:
-    assert marks(result(TRIAL, (), 0), has_samples=False) == ("no_samples",)
+    assert marks(result(TRIAL, (), 0), has_samples=False, intact=True) == ("no_samples",)
 
 
 def test_a_problem_and_every_stamp_make_a_trial_unsound() -> None:
     bad = result(TRIAL, (), 0, stamps=("client_bound",), problem="the server is gone")
 
-    assert marks(bad, has_samples=False) == ("client_bound", "problem")
-    assert marks(result(TRIAL, ("part",), 5), has_samples=True) == ()
+    assert marks(bad, has_samples=False, intact=True) == ("client_bound", "problem")
+    assert marks(result(TRIAL, ("part",), 5), has_samples=True, intact=True) == ()
+
+
+def test_a_trial_whose_objects_came_back_wrong_is_unsound() -> None:
+    assert marks(result(TRIAL, ("part",), 5), has_samples=True, intact=False) == ("integrity",)
 
 
 def test_a_trial_that_never_reached_its_window_has_none() -> None:
     early = result(TRIAL, ("part",), 5, window_start_ns=5, window_end_ns=5)
 
-    assert marks(early, has_samples=True) == ("no_window",)
+    assert marks(early, has_samples=True, intact=True) == ("no_window",)
     assert window_s(early) == 0

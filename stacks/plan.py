@@ -20,6 +20,8 @@ FactsOf = Callable[[Cell], Mapping[str, object]]
 
 _ENOUGH_BLOCKS = 6
 _SHOWN_REASONS = 5
+
+
 def hindrance(cell: Cell) -> LeftOut | None:
     """Why this one cell cannot work, or None when nothing that is known speaks against it."""
     judged = knowledge.judge({**_planned(cell), **facts_of(cell)})

@@ -147,6 +147,7 @@ def _forget(stack: str) -> None:
     # Our own backend is a folder. Its files go without the CLI, which refuses a state that a kill has torn, and keeps a backup.
     for path in _records(stack):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    workspace.selection_file(stack).unlink(missing_ok=True)
     shutil.rmtree(state.stack_dir(stack), ignore_errors=True)
 
 
@@ -177,7 +178,9 @@ def _free_stale_lock(stack: str, pulumi_stack: Stack) -> None:
 def _is_pulumi(pid: int) -> bool:
     """A number alone does not tell: after a restart of the machine it soon belongs to something else."""
     try:
-        return psutil.Process(pid).name().startswith("pulumi")
+        process = psutil.Process(pid)
+        # Dead, but its parent was killed and nobody has asked for its exit code yet.
+        return process.name().startswith("pulumi") and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -78,9 +78,10 @@ def remove_hosts(stack: str) -> None:
             _, said = process.communicate(timeout=_DOWN_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
             said = f"{host.host} took more than {_DOWN_TIMEOUT_S} s to remove"
         if process.returncode != 0:
-            stuck.append(said.strip())
+            stuck.append(said.strip() or f"what removes {host.host} ended with status {process.returncode}")
     if stuck:
         raise DeployError(
             "; ".join(stuck), where=f"stack {stack}", next_step=f"end what uses it, then: cowbench down --stack {stack}"
@@ -94,8 +95,9 @@ def only_local(stack: str) -> bool:
     path = state.backend() / f".pulumi/stacks/{workspace.PROJECT}/{stack}.json"
     if not path.exists():
         return workspace.has_own_backend()
-    foreign = re.findall(r'"type":\s*"(?!pulumi:|pulumi-python:dynamic)[^"]*"', path.read_text())
-    return not [kind for kind in foreign if ":" in kind]
+    # Not parsed: a kill may have torn it. Types of resources have a colon, those of other things in the state do not.
+    kinds = re.findall(r'"type":\s*"([^"]*:[^"]*)"', path.read_text())
+    return all(kind.startswith(("pulumi:", "pulumi-python:dynamic/")) for kind in kinds)
 
 
 def stop_processes(stack: str, *, grace_s: float) -> None:

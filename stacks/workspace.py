@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pwd
 import secrets
 import sys
 from pathlib import Path
@@ -53,6 +55,20 @@ def bundled_cli() -> Path | None:
     return path if path.exists() else None
 
 
+def selection_file(stack: str) -> Path:
+    """Where the CLI notes which stack is selected in our work directory: it makes one for each directory, and removes none.
+
+    Its home is the account's, whatever HOME says; the name is that of `projectWorkspace.settingsPath` in its source.
+    """
+    home = Path(os.environ.get("PULUMI_HOME") or Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pulumi")
+    project = hashlib.sha1(os.fsencode(_directory(stack) / "Pulumi.yaml"), usedforsecurity=False).hexdigest()
+    return home / "workspaces" / f"{PROJECT}-{project}-workspace.json"
+
+
+def _directory(stack: str) -> Path:
+    return state.stack_dir(stack) / "work"
+
+
 def has_own_backend() -> bool:
     """Whether stacks are kept in the state directory, and not in a backend of the user's."""
     return "PULUMI_BACKEND_URL" not in os.environ
@@ -97,7 +113,7 @@ def command() -> automation.PulumiCommand:
 
 def select(stack: str, program: Callable[[], None]) -> automation.Stack:
     """The stack, created if it is not there yet, with a work directory of its own: two stacks never write the same file."""
-    directory = state.stack_dir(stack) / "work"
+    directory = _directory(stack)
     directory.mkdir(parents=True, exist_ok=True)
     options = automation.LocalWorkspaceOptions(
         work_dir=str(directory),

@@ -1,0 +1,26 @@
+"""Spoils one thing in every Python process of a test, provider hosts too: on PYTHONPATH, Python imports this when it starts.
+
+The fault is real from there on: a real engine refuses a real option, a real server ends by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+fault = os.environ.get("COWBENCH_TEST_FAULT", "")
+
+if fault == "engine refuses an option":
+    from stacks.drivers import overlay2
+
+    overlay2.DRIVER = replace(overlay2.DRIVER, storage_options=("overlay2.no_such_option=1",))
+elif fault == "filesystem without file types":
+    from stacks import host_setup
+
+    host_setup._MKFS = {**host_setup._MKFS, "ext4": host_setup._MKFS["ext4"] + " -O ^filetype"}
+elif fault == "server ends by itself":
+    from stacks.servers import versitygw
+
+    versitygw.SERVER = replace(versitygw.SERVER, command=lambda _: ("--no-such-flag",))
+elif fault:
+    raise SystemExit(f"no fault is called {fault!r}")

@@ -45,8 +45,8 @@ class MakeGenerator(Protocol):
         """`samples` is the folder of the sample parts, `log` the file for what the generator says."""
 
 
-HELD_UP = "held_up"
-"""The one stamp that tells of the generator's host alone, and never of the cell: to repeat for it favours nobody."""
+NOISE = frozenset({"held_up", "stolen"})
+"""Stamps that tell of the generator's host alone, and never of the cell: to repeat for them favours nobody."""
 
 _REPEATS_PER_TRIAL = 2
 
@@ -93,14 +93,14 @@ class Campaign:
             store.note(self.folder, Finding(check="run", level="error", cell=trial.cell, text=given_up, fix=fix))
 
     def _measure_soundly(self, generator: Measures, trial: Trial) -> TrialResult:
-        """Measures again, a few times at most, when the generator was held up, and only then: a comparison needs whole blocks.
+        """Measures again, a few times at most, when its host was disturbed, and only then: a comparison needs whole blocks.
 
         A pass in which anything failed is never thrown away: a failure is a measurement. What was thrown away is counted.
         """
         result = self._measure(generator, trial)
         for repeats in range(1, _REPEATS_PER_TRIAL + 1):
-            held_up = result.stamps == (HELD_UP,) and not result.problem
-            if not held_up or store.failed_samples(self.folder, result) or not self.tally.may_repeat():
+            disturbed = bool(result.stamps) and NOISE.issuperset(result.stamps) and not result.problem
+            if not disturbed or store.failed_samples(self.folder, result) or not self.tally.may_repeat():
                 break
             result = replace(self._measure(generator, trial), repeats=repeats)
         return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -15,16 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench import display, signals
 from bench.errors import CowbenchError, DeployError, InputError, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from _typeshed import DataclassInstance
 
-    from bench.records import Finding, Run, Summary, Target
+    from bench.records import Run, Summary, Target
     from bench.terminal import Screen
-    from stacks.lifecycle import Standing, Step
+    from stacks.lifecycle import Standing
     from stacks.matrix import Matrix
     from stacks.plan import Plan
 
@@ -43,8 +43,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program t
 EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
 GATES = ("integrity", "failures", "run")
 """Checks whose error means that the servers failed, whatever their speed was."""
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @app.command()
@@ -81,8 +79,8 @@ def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
         )
         return
     screen = _screen()
-    _show_plan(screen, wanted, planned)
-    _show_warnings(screen, planned)
+    display.show_plan(screen, wanted, planned)
+    display.show_warnings(screen, planned)
 
 
 @app.command()
@@ -91,7 +89,7 @@ def preview(matrix: MatrixFile, stack: StackName = "") -> None:
     from stacks import lifecycle
 
     wanted, planned = _plan(matrix)
-    changes = lifecycle.preview(_stack_of(stack, wanted), planned.cells, wanted.server_images, _step_lines(_screen()))
+    changes = lifecycle.preview(_stack_of(stack, wanted), planned.cells, wanted.server_images, display.step_lines(_screen()))
     _screen().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
 
 
@@ -106,11 +104,11 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
     _take(name, planned)
     stood = name in lifecycle.standing_stacks()
     try:
-        with _signals_interrupt():
+        with signals.interrupting():
             standing = _up(screen, name, wanted, planned)
     except BaseException:
         # What did not stand before is not left half made; what did is still its owner's.
-        with _signals_wait(screen):
+        with signals.answering(screen):
             _end(screen, name, matrix, keep=stood)
         raise
     ownership.leave_standing(name)
@@ -136,7 +134,7 @@ def check(stack: StackName = "", as_json: AsJson = False) -> None:
     if as_json:
         _print_json(_plain(found))
     else:
-        _show_findings(_screen(), found, f"{len(deployed)} cells are what was planned")
+        display.show_findings(_screen(), found, f"{len(deployed)} cells are what was planned")
     if any(finding.level == "error" for finding in found):
         raise typer.Exit(DeployError.exit_code)
 
@@ -155,7 +153,7 @@ def run(
     from bench import store
 
     screen = _screen()
-    with _signals_interrupt():
+    with signals.interrupting():
         if resume is not None:
             folder, standing = resume, _standing(store.read(resume).stack)
             continuation.rejoin(folder, _targets(standing))
@@ -165,7 +163,8 @@ def run(
             folder = _start(wanted, planned, standing, runs)
         else:
             raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
-        _perform(screen, folder, standing)
+        with _working_on(standing.stack):
+            _perform(screen, folder, standing)
     raise typer.Exit(_report(screen, folder))
 
 
@@ -195,7 +194,7 @@ def down(stack: StackName = "") -> None:
         screen.say(f"there is no stack {name}; see what is left of any with: cowbench sweep --dry-run")
         return
     ownership.claim(name)
-    with _signals_wait(screen):
+    with signals.answering(screen):
         _down(screen, name)
 
 
@@ -213,15 +212,22 @@ def sweep(
     screen = _screen(quiet=as_json)
     doomed = sweeping.stacks() if everything else sweeping.abandoned_stacks()
     traces = {name: [host.host for host in sweeping.hosts(name)] for name in doomed}
+    stuck: list[DeployError] = []
     for name, hosts in traces.items():
         screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
         if not dry_run:
-            _down(screen, name)
+            try:
+                _down(screen, name)
+            except DeployError as error:
+                # One stack that resists must not keep the others.
+                stuck.append(error)
     sweeping.remove_orphans(dry_run=dry_run)
     if as_json:
         _print_json(traces)
     elif not doomed:
         screen.say("nothing to sweep")
+    if stuck:
+        raise stuck[0]
 
 
 @app.command()
@@ -234,15 +240,16 @@ def bench(
     """Do it all: plan, deploy, check, measure, report, and take everything away again."""
     screen = _screen()
     wanted, planned = _plan(matrix)
-    _show_plan(screen, wanted, planned)
+    display.show_plan(screen, wanted, planned)
     if planned.warnings:
         told = len({warning.text for warning in planned.warnings})
         screen.say(f"{told} warnings about these cells; see them with: cowbench plan {matrix}", "yellow")
     name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
+    _insist_on_a_new_stack(name, matrix)
     _take(name, planned)
     folder = None
     try:
-        with _signals_interrupt():
+        with signals.interrupting():
             standing = _up(screen, name, wanted, planned)
             folder = _start(wanted, planned, standing, runs)
             _perform(screen, folder, standing)
@@ -251,7 +258,7 @@ def bench(
             stop.next_step = f"start anew with: cowbench bench {matrix} (with --keep the stack stays, and the run can be resumed)"
         raise
     finally:
-        with _signals_wait(screen):
+        with signals.answering(screen):
             try:
                 _end(screen, name, matrix, keep=keep and folder is not None)
             finally:
@@ -286,41 +293,16 @@ def _plan(path: Path) -> tuple[Matrix, Plan]:
     return wanted, plan.plan(wanted, plan.facts_of)
 
 
-def _show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
-    load = matrix.load
-    screen.say(
-        f"{len(planned.cells)} cells, {len(planned.left_out)} left out; "
-        f"{len(load.workloads)} workloads, {load.blocks} blocks, seed {load.seed}"
-    )
-    for cell in planned.cells:
-        placement = cell.data_placement.replace("_", " ")
-        screen.say(f"  {cell.name:<50} {cell.driver} on {cell.backing_filesystem}, {cell.server}, {placement}")
-    seen: set[str] = set()
-    for left_out in planned.left_out:
-        cell = left_out.cell
-        if cell.host not in seen:
-            screen.say(
-                f"  left out: {cell.driver} on {cell.backing_filesystem}: {left_out.reason} ({left_out.source})",
-                "yellow",
-            )
-            screen.say(f"            next: {left_out.fix}", "dim")
-        seen.add(cell.host)
-    passes = len(planned.cells) * load.blocks
-    seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
-    screen.say(f"{passes * len(load.workloads)} trials, {seconds / 60:.1f} min of load")
+def _insist_on_a_new_stack(name: str, matrix: Path) -> None:
+    """What `bench` deploys it takes away again; a stack that stands on purpose is not its to take."""
+    from stacks import lifecycle
 
-
-def _show_warnings(screen: Screen, planned: Plan) -> None:
-    """Each warning once, with the hosts it speaks of: what holds for a driver holds for all of its cells."""
-    hosts = {cell.name: cell.host for cell in planned.cells}
-    concerned: dict[tuple[str, str], dict[str, None]] = {}
-    for warning in planned.warnings:
-        names = concerned.setdefault((warning.text, warning.fix), {})
-        if warning.cell:
-            names[hosts[warning.cell]] = None
-    for (text, fix), names in concerned.items():
-        screen.say(f"warning: {', '.join(names)}{': ' if names else ''}{text}", "yellow")
-        screen.say(f"  next: {fix}", "dim")
+    if name in lifecycle.standing_stacks():
+        raise InputError(
+            f"stack {name} stands already, and bench would take it away at the end",
+            where="--stack",
+            next_step=f"cowbench run {matrix} --stack {name} measures it; or choose another name",
+        )
 
 
 def _take(name: str, planned: Plan) -> None:
@@ -338,7 +320,7 @@ def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
     from stacks import lifecycle
 
     with screen.timed(f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
-        return lifecycle.up(name, planned.cells, matrix.server_images, _step_lines(screen))
+        return lifecycle.up(name, planned.cells, matrix.server_images, display.step_lines(screen))
 
 
 def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
@@ -367,6 +349,18 @@ def _targets(standing: Standing) -> tuple[Target, ...]:
     return tuple(readback.refresh(target) for target in deployed)
 
 
+@contextmanager
+def _working_on(stack: str) -> Iterator[None]:
+    """Keeps a second run off a stack that is being measured: each would be in the other's numbers."""
+    from stacks import ownership
+
+    ownership.claim(stack)
+    try:
+        yield
+    finally:
+        ownership.leave_standing(stack)
+
+
 def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
     from bench import run
 
@@ -392,7 +386,7 @@ def _report(screen: Screen, folder: Path, *, as_json: bool = False, whole: bool 
     else:
         for sentence in words.headline(done, summary):
             screen.say(sentence)
-        _show_findings(screen, [finding for finding in done.findings if finding.level != "info"], "")
+        display.show_findings(screen, [finding for finding in done.findings if finding.level != "info"], "")
         screen.say(f"next: open {folder / 'report.html'}")
     return _outcome(done, summary)
 
@@ -417,7 +411,7 @@ def _down(screen: Screen, name: str) -> None:
     from stacks import lifecycle
 
     with screen.timed(f"stack {name} down, nothing left"):
-        lifecycle.down(name, _step_lines(screen))
+        lifecycle.down(name, display.step_lines(screen))
 
 
 def _has_results(folder: Path) -> bool:
@@ -455,25 +449,6 @@ def _only_stack() -> str:
     raise InputError("which stack?", where="--stack", next_step=f"--stack NAME, {known}")
 
 
-def _step_lines(screen: Screen) -> Callable[[Step], None]:
-    def show(step: Step) -> None:
-        if step.done and not screen.live:
-            screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}")
-        elif step.done:
-            screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}", "dim")
-
-    return show
-
-
-def _show_findings(screen: Screen, findings: Sequence[Finding], none: str) -> None:
-    for finding in findings:
-        place = f"{finding.cell}: " if finding.cell else ""
-        screen.say(f"{finding.level}: {place}{finding.text}", "red" if finding.level == "error" else "yellow")
-        screen.say(f"  next: {finding.fix}", "dim")
-    if not findings and none:
-        screen.say(none)
-
-
 def _screen(*, quiet: bool = False) -> Screen:
     from bench.terminal import Screen
 
@@ -486,52 +461,6 @@ def _plain(records: Iterable[DataclassInstance]) -> list[dict[str, Any]]:
 
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, sort_keys=True))
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the work as Ctrl-C does: tidily, and once. What is ignored (nohup) stays ignored."""
-
-    def stop(_number: int, _frame: object) -> None:
-        # An impatient second one must not hit what takes things away, before that is ready to answer.
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heeded}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted", next_step="run it again") from None
-    except Interrupted:
-        raise
-    except BaseException:
-        _restore(before)
-        raise
-    else:
-        _restore(before)
-
-
-def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-@contextmanager
-def _signals_wait(screen: Screen) -> Iterator[None]:
-    """While things are taken away an impatient Ctrl-C is answered, not obeyed: stopping here is what leaves things behind."""
-
-    def answer(_number: int, _frame: object) -> None:
-        screen.say(
-            "taking the stack away; this ends by itself in a few seconds (kill -9 leaves work for: cowbench sweep)", "yellow"
-        )
-
-    before = {number: signal.signal(number, answer) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        _restore(before)
 
 
 def main() -> None:

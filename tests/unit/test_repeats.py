@@ -53,6 +53,11 @@ def test_the_sound_pass_counts_and_the_thrown_away_one_is_told(tmp_path: Path) -
     assert {result.repeats for result in results if result.trial.index != 3} == {0}
 
 
+@pytest.mark.parametrize("stamps", [("held_up",), ("stolen",), ("held_up", "stolen")])
+def test_every_disturbance_of_the_generators_host_is_a_reason(tmp_path: Path, stamps: tuple[str, ...]) -> None:
+    assert perform(tmp_path, stamps=stamps)[3].repeats == 1
+
+
 def test_a_trial_that_stays_unsound_is_kept_with_its_stamp(tmp_path: Path) -> None:
     results = perform(tmp_path, times=9)
 

@@ -194,7 +194,7 @@ class TrialResult:
     """What became of a trial. Times are of the generator's monotonic clock, as in its samples.
 
     `stamps` mark an unsound trial (`client_bound`, `server_gone`, ...); `problem` says why a trial has no samples.
-    `repeats` counts earlier passes that were thrown away because the generator's host was disturbed, and nothing had failed in them.
+    `repeats` counts earlier passes that were thrown away because the generator's host was disturbed; nothing had failed in them.
     """
 
     trial: Trial

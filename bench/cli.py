@@ -294,10 +294,11 @@ def _plan(path: Path) -> tuple[Matrix, Plan]:
 
 
 def _insist_on_a_new_stack(name: str, matrix: Path) -> None:
-    """What `bench` deploys it takes away again; a stack that stands on purpose is not its to take."""
-    from stacks import lifecycle
+    """What `bench` deploys it takes away again; a stack that was left standing on purpose is not its to take."""
+    from stacks import lifecycle, ownership
 
-    if name in lifecycle.standing_stacks():
+    held = ownership.read(name)
+    if held is not None and held.status == "standing" and name in lifecycle.standing_stacks():
         raise InputError(
             f"stack {name} stands already, and bench would take it away at the end",
             where="--stack",

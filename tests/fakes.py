@@ -61,6 +61,12 @@ class FakeS3:
         return {key: body for bucket in self.buckets.values() for key, body in bucket.items()}
 
 
+class _Server(ThreadingHTTPServer):
+    """On a busy machine the usual queue of five drops connects, and a dropped one is tried again after a second only."""
+
+    request_queue_size = 128
+
+
 @contextmanager
 def fake_s3() -> Iterator[FakeS3]:
     """A running server on a free port of the loopback."""
@@ -69,7 +75,7 @@ def fake_s3() -> Iterator[FakeS3]:
     class Handler(_Handler):
         s3 = fake
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     fake.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -222,7 +222,7 @@ FAULTS: dict[Fault, str] = {
 
 def test_each_failure_is_a_sample_with_its_name(server: FakeS3, samples: Path, generator: Callable[[Load], Generator]) -> None:
     get = workload("get", duration_s=0.15)
-    made = generator(load(get, verify_share=1.0, op_timeout_s=0.5))
+    made = generator(load(get, verify_share=1.0, op_timeout_s=1.5))
     assert made.prepare(target(server), get) == ""
     for index, (fault, expected) in enumerate(FAULTS.items()):
         server.faults["GET object"] = fault
@@ -236,7 +236,7 @@ def test_each_failure_is_a_sample_with_its_name(server: FakeS3, samples: Path, g
 
 def test_a_drip_that_never_ends_is_cut_off_at_the_ops_timeout(samples: Path, generator: Callable[[Load], Generator]) -> None:
     get = workload("get", duration_s=0.1)
-    made = generator(load(get, op_timeout_s=0.5))
+    made = generator(load(get, op_timeout_s=1.5))
     with fake_s3() as server:
         assert made.prepare(target(server), get) == ""
         server.faults["GET object"] = "drip"
@@ -248,7 +248,7 @@ def test_a_drip_that_never_ends_is_cut_off_at_the_ops_timeout(samples: Path, gen
 
 def test_preparing_ends_too_when_a_server_drips(generator: Callable[[Load], Generator]) -> None:
     get = workload("get")
-    made = generator(load(get, op_timeout_s=0.5))
+    made = generator(load(get, op_timeout_s=1.5))
     with fake_s3() as server:
         server.faults["GET list_type"] = "drip"
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -74,6 +75,13 @@ def note_if_unknown(stack: str) -> None:
     """A stack that plain `pulumi up` makes has no record yet: it was left on purpose too."""
     if read(stack) is None:
         _write(stack, "standing")
+
+
+def forget_note(stack: str) -> None:
+    """Remove the record that `note_if_unknown` made. A stack of which more is kept is `cowbench down`'s to forget."""
+    directory = state.stack_dir(stack)
+    if [path.name for path in directory.glob("*")] == ["owner.json"]:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def read(stack: str) -> Ownership | None:

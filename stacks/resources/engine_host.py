@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -47,8 +48,11 @@ class EngineHostProvider(ResourceProvider):
         return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Take the host away, also when it is gone in part or as a whole."""
+        """Take the host away, also when it is gone in part or as a whole; with the last one what is noted of its stack."""
         remove(props["stack"], props["host"])
+        with contextlib.suppress(OSError):
+            (state.hosts() / props["stack"]).rmdir()
+            ownership.forget_note(props["stack"])
 
 
 class EngineHost(Resource, module="cowbench", name="EngineHost"):

@@ -81,3 +81,18 @@ def test_another_live_process_keeps_its_stack() -> None:
 def test_a_name_that_cannot_be_a_path_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="cannot name a stack"):
         ownership.check_name(name)
+
+
+def test_the_note_of_a_stack_that_pulumi_made_goes_with_its_last_host() -> None:
+    ownership.note_if_unknown("byhand")
+    ownership.forget_note("byhand")
+
+    assert not state.stack_dir("byhand").exists()
+
+
+def test_what_else_is_kept_of_a_stack_stays() -> None:
+    ownership.leave_standing("mine")
+    (state.stack_dir("mine") / "targets.json").touch()
+    ownership.forget_note("mine")
+
+    assert (state.stack_dir("mine") / "targets.json").exists()

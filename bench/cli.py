@@ -37,6 +37,8 @@ app = typer.Typer(
 
 MatrixFile = Annotated[Path, typer.Argument(help="The matrix file (YAML).", show_default=False)]
 StackName = Annotated[str, typer.Option("--stack", help="Name of the stack; the matrix' name when left out.")]
+NewStackName = Annotated[str, typer.Option("--stack", help="Name of the stack; one of its own when left out.")]
+StandingStackName = Annotated[str, typer.Option("--stack", help="Name of the stack; may be left out when only one stands.")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
@@ -124,7 +126,7 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
 
 
 @app.command()
-def check(stack: StackName = "", as_json: AsJson = False) -> None:
+def check(stack: StandingStackName = "", as_json: AsJson = False) -> None:
     """Ask every engine again: is what was planned really running?"""
     from bench import checks
     from bench.check import Evidence
@@ -150,20 +152,20 @@ def run(
 ) -> None:
     """Measure a standing stack, or go on with an interrupted run at its next trial."""
     from bench import resume as continuation
-    from bench import store
 
     screen = _screen()
     with signals.interrupting():
         if resume is not None:
-            folder, standing = resume, _standing(store.read(resume).stack)
-            continuation.rejoin(folder, _targets(standing))
+            standing = _standing_of(resume)
         elif matrix is not None:
             wanted, planned = _plan(matrix)
             standing = _standing(_stack_of(stack, wanted))
-            folder = _start(wanted, planned, standing, runs)
         else:
             raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
         with _working_on(standing.stack):
+            if resume is not None:
+                continuation.rejoin(resume, _targets(standing))
+            folder = resume or _start(wanted, planned, standing, runs)
             _perform(screen, folder, standing)
     raise typer.Exit(_report(screen, folder))
 
@@ -184,7 +186,7 @@ def report(
 
 
 @app.command()
-def down(stack: StackName = "") -> None:
+def down(stack: StandingStackName = "") -> None:
     """Take a stack away, whole or in pieces. Fine when nothing of it is left."""
     from stacks import lifecycle, ownership
     from stacks import sweep as sweeping
@@ -233,17 +235,19 @@ def sweep(
 @app.command()
 def bench(
     matrix: MatrixFile,
-    stack: StackName = "",
+    stack: NewStackName = "",
     runs: RunsFolder = Path("runs"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack standing afterwards.")] = False,
 ) -> None:
     """Do it all: plan, deploy, check, measure, report, and take everything away again."""
+    from bench.report import phrases
+
     screen = _screen()
     wanted, planned = _plan(matrix)
     display.show_plan(screen, wanted, planned)
     if planned.warnings:
         told = len({warning.text for warning in planned.warnings})
-        screen.say(f"{told} warnings about these cells; see them with: cowbench plan {matrix}", "yellow")
+        screen.say(f"{phrases.counted(told, 'warning')} about these cells; see with: cowbench plan {matrix}", "yellow")
     name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
     _insist_on_a_new_stack(name, matrix)
     _take(name, planned)
@@ -254,8 +258,10 @@ def bench(
             folder = _start(wanted, planned, standing, runs)
             _perform(screen, folder, standing)
     except Interrupted as stop:
+        screen.say("interrupted; what was measured is kept", "yellow")
         if not keep:
-            stop.next_step = f"start anew with: cowbench bench {matrix} (with --keep the stack stays, and the run can be resumed)"
+            again = f"cowbench bench {matrix}{f' --stack {stack}' if stack else ''}"
+            stop.next_step = f"start anew with: {again} (with --keep the stack stays, and the run can be resumed)"
         raise
     finally:
         with signals.answering(screen):
@@ -320,7 +326,7 @@ def _take(name: str, planned: Plan) -> None:
 def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
     from stacks import lifecycle
 
-    with screen.timed(f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
+    with screen.timed(f"bringing up {len(planned.cells)} cells", f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
         return lifecycle.up(name, planned.cells, matrix.server_images, display.step_lines(screen))
 
 
@@ -377,7 +383,7 @@ def _report(screen: Screen, folder: Path, *, as_json: bool = False, whole: bool 
     from bench import judge
     from bench.report import words
 
-    with screen.timed(f"report in {folder}"):
+    with screen.timed("writing the report", f"report in {folder}"):
         done, summary = judge.judge(folder)
         judge.write_reports(folder, done, summary)
     if as_json:
@@ -411,7 +417,7 @@ def _end(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
 def _down(screen: Screen, name: str) -> None:
     from stacks import lifecycle
 
-    with screen.timed(f"stack {name} down, nothing left"):
+    with screen.timed(f"taking stack {name} away", f"stack {name} down, nothing left"):
         lifecycle.down(name, display.step_lines(screen))
 
 
@@ -425,6 +431,22 @@ def _standing(stack: str) -> Standing:
     from stacks import lifecycle
 
     return lifecycle.standing(_stack_name(stack or _only_stack()))
+
+
+def _standing_of(folder: Path) -> Standing:
+    """The stack that an interrupted run was measured on."""
+    from bench import store
+    from stacks import lifecycle
+
+    stack = store.read(folder).stack
+    try:
+        return lifecycle.standing(stack)
+    except DeployError as error:
+        raise InputError(
+            f"stack {stack} is gone, and its disks and containers with it: the rest cannot be measured on them",
+            where=str(folder),
+            next_step=f"start a new run; what was measured is kept: cowbench report {folder}",
+        ) from error
 
 
 def _stack_name(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.report.phrases import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -18,8 +20,8 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
     """The cells, those left out with their reason (once per host), and how much load it will be."""
     load = matrix.load
     screen.say(
-        f"{len(planned.cells)} cells, {len(planned.left_out)} left out; "
-        f"{len(load.workloads)} workloads, {load.blocks} blocks, seed {load.seed}"
+        f"{counted(len(planned.cells), 'cell')}, {len(planned.left_out)} left out; "
+        f"{counted(len(load.workloads), 'workload')}, {counted(load.blocks, 'block')}, seed {load.seed}"
     )
     for cell in planned.cells:
         placement = cell.data_placement.replace("_", " ")
@@ -36,7 +38,7 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
         seen.add(cell.host)
     passes = len(planned.cells) * load.blocks
     seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
-    screen.say(f"{passes * len(load.workloads)} trials, {seconds / 60:.1f} min of load")
+    screen.say(f"{counted(passes * len(load.workloads), 'trial')}, {seconds:.0f} s of load")
 
 
 def show_warnings(screen: Screen, planned: Plan) -> None:

@@ -6,6 +6,7 @@ Each trial's result is on the disk before the next one begins; so to resume is t
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 import time
@@ -70,7 +71,16 @@ def start(
         operator=dict(operator),
         findings=findings,
     )
-    return store.create(runs, run)
+    folder = store.create(runs, run)
+    (folder / "matrix.yaml").write_text(_repeatable(run), encoding="utf-8")
+    return folder
+
+
+def _repeatable(run: Run) -> str:
+    """The matrix as it was read. A seed that was drawn is told: only with it the order and the objects are the same again."""
+    if re.search(r"\bseed\s*:", run.matrix_text):
+        return run.matrix_text
+    return f"# For the very same order and objects, write under load: seed: {run.load.seed}\n{run.matrix_text}"
 
 
 def _measurable(targets: Sequence[Target], findings: Sequence[Finding]) -> list[str]:
@@ -130,7 +140,9 @@ def _conclude(folder: Path) -> Run:
 
 def _interrupted(folder: Path, run: Run) -> Interrupted:
     kept = f"interrupted; {len(store.results(folder))} of {len(run.schedule)} trials are measured and kept"
-    return Interrupted(kept, where=str(folder), next_step=f"measure the rest with: cowbench run --resume {folder}")
+    return Interrupted(
+        kept, where=str(folder), next_step=f"while its stack stands, measure the rest with: cowbench run --resume {folder}"
+    )
 
 
 def _insist_on_credentials(run: Run, credentials: Mapping[str, tuple[str, str]]) -> None:

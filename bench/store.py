@@ -187,7 +187,7 @@ def unfinished(folder: Path) -> tuple[Finding, ...]:
     if run.state == "complete":
         return ()
     text = f"the run is {run.state}: {len(found)} of {len(run.schedule)} trials are measured"
-    resume = f"measure the rest: cowbench run --resume {folder}"
+    resume = f"while its stack stands, measure the rest: cowbench run --resume {folder}; else start a new run"
     return (Finding(check="store", level="warning", cell="", text=text, fix=resume), *_leftovers(folder, found))
 
 

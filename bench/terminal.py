@@ -76,15 +76,15 @@ class Screen:
         self.console.print(Text.assemble(("ok   ", "green"), f"{text:<62}", (f"{seconds:7.1f} s", "dim")))
 
     @contextmanager
-    def timed(self, text: str) -> Iterator[None]:
-        """A step: shown as under way on a terminal, and as done with its time when it ends without an error."""
+    def timed(self, doing: str, done: str) -> Iterator[None]:
+        """A step: what is being done while it is (on a terminal), and that it is done, with its time, when it ended well."""
         started = time.monotonic()
         if self.live:
-            with self.console.status(text):
+            with self.console.status(doing):
                 yield
         else:
             yield
-        self.step(text, time.monotonic() - started)
+        self.step(done, time.monotonic() - started)
 
     @contextmanager
     def measuring(self) -> Iterator[Callable[[Status], None]]:
@@ -132,9 +132,10 @@ def _plain_view(screen: Screen) -> Callable[[Status], None]:
 
 
 def _line(status: Status) -> str:
-    rate = f"{status.ops_per_s:.0f} ops/s, {status.bytes_per_s / 2**20:.1f} MiB/s" if status.phase == "measure" else ""
+    rate = f"{status.ops_per_s:.0f} ops/s, {status.bytes_per_s / 2**20:.1f} MiB/s" if status.ops_per_s else ""
     failed = f"{status.failed_ops} failed of {status.ops} ops"
-    return "  ".join(part for part in (status.phase, status.workload, status.cell, rate, failed) if part)
+    # Failures first: on a narrow terminal the end of the line is cut.
+    return "  ".join(part for part in (failed, status.phase, status.workload, status.cell, rate) if part)
 
 
 def _clock(seconds: float) -> str:

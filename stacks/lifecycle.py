@@ -103,7 +103,7 @@ def down(stack: str, observe: Callable[[Step], None]) -> None:
 
 def has_state(stack: str) -> bool:
     """Whether Pulumi, or the operator's side, knows the stack at all."""
-    return state.stack_dir(stack).exists() or (state.backend() / f".pulumi/stacks/{workspace.PROJECT}/{stack}.json").exists()
+    return state.stack_dir(stack).exists() or any(_records(stack))
 
 
 def standing(stack: str) -> Standing:

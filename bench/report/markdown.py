@@ -39,8 +39,8 @@ _SIGNS = (
     "Of latencies, a ratio below 1 is faster."
 )
 _REPEAT = (
-    "Intervals of latencies are in `report.html` and `summary.csv`. To repeat it, save the matrix in `run.json` as `matrix.yaml` "
-    "and run `cowbench bench matrix.yaml`; seed {seed} fixes the order and the objects. Raw samples: `runs/{run_id}/samples/`."
+    "Intervals of latencies are in `report.html` and `summary.csv`. To repeat it: "
+    "`cowbench bench runs/{run_id}/matrix.yaml`; seed {seed} fixes the order and the objects. Raw samples lie beside it."
 )
 
 

@@ -45,7 +45,7 @@ def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
         done = sum(cell.trials for cell in summary.cells)
         said.append(
             f"The run is {'still running' if run.state == 'running' else 'interrupted'}: {done} of {len(run.schedule)} planned "
-            "trials are summarised here. `cowbench run` goes on with the next one."
+            "trials are summarised here. While its stack stands, `cowbench run --resume` measures the rest."
         )
     if not summary.sound:
         said.append("Measured, but not sound: no verdict. The findings say what to change; then run again.")

@@ -129,8 +129,8 @@ def _failed(side: Side, share: float) -> str:
 def _no_value(side: Side) -> str:
     short = [block for block, value in side.values.items() if value is None]
     if short:
-        return f"the trial of {side.cell.cell} in block {short[0]} has too few samples for this quantile: lengthen the trials"
+        return f"the trial of {side.cell.cell} in block {short[0] + 1} has too few samples for this latency: lengthen the trials"
     idle = [block for block, value in side.values.items() if not value or not np.isfinite(value)]
     if idle:
-        return f"{side.cell.cell} did nothing that succeeded in block {idle[0]}: look at its failures and its server's log"
+        return f"{side.cell.cell} did nothing that succeeded in block {idle[0] + 1}: look at its failures and its server's log"
     return ""

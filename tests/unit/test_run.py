@@ -95,6 +95,14 @@ def test_each_trial_is_prepared_measured_and_cleaned_up_in_this_order(folder: Pa
     assert generator.samples == folder / "samples"
 
 
+def test_the_run_folder_holds_the_matrix_that_repeats_it(tmp_path: Path) -> None:
+    folder = begin(tmp_path)
+
+    assert (folder / "matrix.yaml").read_text() == (
+        f"# For the very same order and objects, write under load: seed: {RUN.load.seed}\n{RUN.matrix_text}"
+    )
+
+
 def test_a_complete_run_is_returned_and_not_measured_again(folder: Path) -> None:
     done = perform(folder)
 

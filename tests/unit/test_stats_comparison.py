@@ -129,7 +129,7 @@ def test_a_block_of_zero_throughput_is_refused_and_named() -> None:
     made = one(contest([1.0, 1.0, 0.0, 1.0, 1.0, 1.0], [1.0] * 6))
 
     assert made.verdict == "refused"
-    assert made.reason == "btrfs-layer did nothing that succeeded in block 2: look at its failures and its server's log"
+    assert made.reason == "btrfs-layer did nothing that succeeded in block 3: look at its failures and its server's log"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
@@ -140,7 +140,7 @@ def test_a_value_that_is_no_rate_is_refused(value: float) -> None:
 def test_a_trial_too_short_for_the_quantile_is_refused_and_named() -> None:
     cell = side("btrfs-layer", {**by_block([1.0] * 6), 4: None})
 
-    assert "btrfs-layer in block 4 has too few samples" in one(contest(cell, [1.0] * 6)).reason
+    assert "btrfs-layer in block 5 has too few samples" in one(contest(cell, [1.0] * 6)).reason
 
 
 def test_a_statistic_that_raises_is_refused_and_never_significant(monkeypatch: pytest.MonkeyPatch) -> None:

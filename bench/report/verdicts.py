@@ -73,7 +73,7 @@ def _reading_order(summary: Summary, workload: str, where: dict[str, Place]) -> 
 def _key(one: Comparison, where: dict[str, Place]) -> _Key:
     rival = where.get(one.against)
     if one.kind == "control_arm":
-        return _Key(one.workload, one.metric, one.kind, where[one.cell].group, "their own volume")
+        return _Key(one.workload, one.metric, one.kind, where[one.cell].group, "the same on a volume")
     return _Key(one.workload, one.metric, one.kind, where[one.cell].group, rival.label if rival else "the reference")
 
 

@@ -164,7 +164,7 @@ def inputs(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         "secret_key": "test-secret",
     }
     EngineHostProvider().delete("one/overlay2-ext4", made.outs)
-    shutil.rmtree(state.stack_dir("one"))
+    shutil.rmtree(state.stack_dir("one"), ignore_errors=True)  # gone already where the last host took its note along
     (state.hosts() / "one").rmdir()
 
 

@@ -155,7 +155,7 @@ def test_a_trial_that_hung_throughout_refuses_the_comparison_instead_of_ending_i
     summary = summary_of(bench)
 
     assert cell_of(summary, "btrfs-layer").trial_throughput_bytes_per_s[-1] == 0
-    assert summary.comparisons[0].reason.startswith("btrfs-layer did nothing that succeeded in block 5")
+    assert summary.comparisons[0].reason.startswith("btrfs-layer did nothing that succeeded in block 6")
 
 
 def test_a_server_that_dies_now_and_then_is_not_judged_by_the_trials_that_it_survived(tmp_path: Path) -> None:

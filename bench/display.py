@@ -58,9 +58,7 @@ def step_lines(screen: Screen) -> Callable[[Step], None]:
     """A listener that prints each finished step of Pulumi."""
 
     def show(step: Step) -> None:
-        if step.done and not screen.live:
-            screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}")
-        elif step.done:
+        if step.done:
             screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}", "dim")
 
     return show

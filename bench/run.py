@@ -6,7 +6,6 @@ Each trial's result is on the disk before the next one begins; so to resume is t
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import threading
 import time
@@ -71,16 +70,7 @@ def start(
         operator=dict(operator),
         findings=findings,
     )
-    folder = store.create(runs, run)
-    (folder / "matrix.yaml").write_text(_repeatable(run), encoding="utf-8")
-    return folder
-
-
-def _repeatable(run: Run) -> str:
-    """The matrix as it was read. A seed that was drawn is told: only with it the order and the objects are the same again."""
-    if re.search(r"\bseed\s*:", run.matrix_text):
-        return run.matrix_text
-    return f"# For the very same order and objects, write under load: seed: {run.load.seed}\n{run.matrix_text}"
+    return store.create(runs, run)
 
 
 def _measurable(targets: Sequence[Target], findings: Sequence[Finding]) -> list[str]:

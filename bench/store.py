@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _RUN = "run.json"
 _TRIALS = "trials.jsonl"
+_MATRIX = "matrix.yaml"
 _SAMPLES = "samples"
 
 _BYTES_PER_SAMPLE = 32
@@ -51,6 +52,7 @@ def create(runs: Path, run: Run) -> Path:
         try:
             (draft / _SAMPLES).mkdir(parents=True)
             (draft / _TRIALS).touch()
+            (draft / _MATRIX).write_text(_repeatable(run), encoding="utf-8")
             return _publish(draft, runs, run)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -75,6 +77,13 @@ def _publish(draft: Path, runs: Path, run: Run) -> Path:
             continue  # Another run took the name in the meantime: the kernel says so in more than one way.
         jsonfile.sync_folder(runs)
         return folder
+
+
+def _repeatable(run: Run) -> str:
+    """The matrix as it was read. A seed that was drawn is told: only with it the order and the objects are the same again."""
+    if re.search(r"\bseed\s*:", run.matrix_text):
+        return run.matrix_text
+    return f"# For the very same order and objects, write under load: seed: {run.load.seed}\n{run.matrix_text}"
 
 
 def new_run_id(started_at: str, stack: str) -> str:

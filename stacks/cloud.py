@@ -43,10 +43,10 @@ class HostOutputs:
 class Cloud:
     """A cloud as a value.
 
-    `defaults` fills the axes that a matrix leaves out. `facts` tells, before anything is created, what a host made for
+    `facts` tells, before anything is created, what a host made for
     a cell would be like (keys as in `bench.knowledge`); a fact that cannot be known is absent. `problems` lists what keeps
-    this machine or account from using
-    the cloud, each with its cure, empty when it can. `host` makes one host for all `cells` that share it.
+    this machine or account from using the cloud, each with its cure, empty when it can. `host` makes one host for all `cells`
+    that share it.
     """
 
     name: str

@@ -35,10 +35,11 @@ def _tools() -> list[Ability]:
 def _clouds() -> list[Ability]:
     found = []
     for name in clouds.CLOUDS:
-        for problem in clouds.load(name).problems():
+        problems = clouds.load(name).problems()
+        for problem in problems:
             reason, _, fix = problem.partition(": ")
             found.append(Ability(kind="cloud", name=name, works=False, reason=reason, fix=fix))
-        if not clouds.load(name).problems():
+        if not problems:
             found.append(Ability(kind="cloud", name=name, works=True, reason="ready", fix=""))
     return found
 

@@ -1,8 +1,7 @@
 """Cell → the one script that readies a host, and its reverse. Pure: text in, text out; whoever runs it is not its business.
 
 The local cloud runs the script on this host, in a directory of its own; a VM's cloud-init runs the very same text. All that
-differs
-between hosts stands in the variables at the top. The body is plain POSIX sh, in the file beside this one.
+differs between hosts stands in the variables at the top. The body is plain POSIX sh, in the file beside this one.
 """
 
 from __future__ import annotations
@@ -40,10 +39,9 @@ _MOUNT_OPTIONS = "noatime"
 class HostSetup:
     """What a host needs to be told.
 
-    `root` is the one directory that everything of this host lives in.
-    `device` is the data disk, or empty for a loop file of `disk_bytes`
-    in `root`. `owner` marks every process and cgroup of this host. `install` lets the script install missing packages (VMs),
-    else it only names them.
+    `root` is the one directory that everything of this host lives in. `device` is the data disk, or empty for a loop file of
+    `disk_bytes` in `root`. `owner` marks every process and cgroup of this host. `install` lets the script install missing
+    packages (VMs), else it only names them.
     """
 
     root: str

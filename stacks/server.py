@@ -22,11 +22,9 @@ class Server:
     """An S3-compatible server as a value.
 
     `image` names a folder of `images/`; the container is started with `command(address)`, `environment(credential)` and the
-    files of
-    `files(credential)` (path in the container → text, mode 0600). It listens on `port` of the cell's own loopback address and
-    is ready when
-    `ready_path` answers with a status below 500. `data_path` is the one directory that holds objects: in the writable layer,
-    or on a volume.
+    files of `files(credential)` (path in the container → text, mode 0600). It listens on `port` of the cell's own loopback
+    address and is ready when `ready_path` answers with a status below 500. `data_path` is the one directory that holds objects:
+    in the writable layer, or on a volume.
     """
 
     name: str

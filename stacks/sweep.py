@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,12 +106,11 @@ def stop_processes(stack: str, *, grace_s: float) -> None:
 
     Pulumi is asked once (SIGINT: it ends its steps and frees its lock), and killed after `grace_s`.
     """
-    mine = _marked(stack)
-    for process in mine:
+    asked = [process for process in _marked(stack) if _is(process, "pulumi")]
+    for process in asked:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.name() == "pulumi":
-                process.send_signal(2)
-    _, alive = psutil.wait_procs([process for process in mine if _is(process, "pulumi")], timeout=grace_s)
+            process.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(asked, timeout=grace_s)
     for process in {*alive, *_marked(stack)}:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

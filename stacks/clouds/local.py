@@ -94,11 +94,9 @@ def _problems() -> tuple[str, ...]:
         found.append("the local cloud needs root (loop devices, mounts, Docker engines): run with sudo")
     if not Path("/dev/loop-control").exists():
         found.append("no loop devices (/dev/loop-control): load the module with modprobe loop, or run outside of the container")
-    binaries = engines.load("distribution").binaries
-    if missing := [binary for binary in binaries if _which(binary) is None]:
-        found.append(
-            f"not on PATH: {', '.join(missing)}: run make setup, or install {', '.join(engines.load('distribution').packages)}"
-        )
+    engine = engines.load("distribution")
+    if missing := [binary for binary in engine.binaries if _which(binary) is None]:
+        found.append(f"not on PATH: {', '.join(missing)}: run make setup, or install {', '.join(engine.packages)}")
     if (free := _free_bytes()) < _NEEDED_FREE_BYTES:
         found.append(
             f"only {free >> 20} MiB free for disk images in {state.root()}: free some, or set COWBENCH_STATE to another disk"

@@ -48,7 +48,7 @@ def test_a_run_is_read_back_as_it_was_created(folder: Path) -> None:
     assert store.read(folder) == RUN
     assert store.results(folder) == ()
     assert folder.name == RUN.run_id
-    assert sorted(path.name for path in folder.iterdir()) == ["run.json", "samples", "trials.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == ["matrix.yaml", "run.json", "samples", "trials.jsonl"]
 
 
 def test_a_second_run_in_the_same_second_gets_a_name_of_its_own(folder: Path) -> None:

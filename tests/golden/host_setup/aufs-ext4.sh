@@ -124,7 +124,9 @@ if ! { [ -S "$ROOT/docker.sock" ] && kill -0 "$engine" 2>/dev/null; }; then
     : >"$ROOT/dockerd.log"
     # DOCKER_DRIVER in the environment would silently beat the configuration file.
     unset DOCKER_DRIVER
-    setsid dockerd --config-file "$ROOT/daemon.json" --default-ulimit "nofile=$(open_files):$(open_files)" >"$ROOT/dockerd.log" 2>&1 </dev/null 9>&- &
+    # An engine that finds its containerd stuck has it write its stacks into the temporary directory: that goes with the host.
+    mkdir -p "$ROOT/tmp"
+    TMPDIR="$ROOT/tmp" setsid dockerd --config-file "$ROOT/daemon.json" --default-ulimit "nofile=$(open_files):$(open_files)" >"$ROOT/dockerd.log" 2>&1 </dev/null 9>&- &
     engine=$!
 fi
 

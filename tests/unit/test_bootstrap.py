@@ -92,7 +92,48 @@ def test_a_package_that_brings_two_commands_is_named_once(tmp_path: Path) -> Non
 
 def test_every_family_has_a_package_for_every_command() -> None:
     rows = [line.split() for line in (PROJECT / "tools/packages.txt").read_text().splitlines() if not line.startswith("#")]
-    assert {len(row) for row in rows} == {6}
+    assert {len(row) for row in rows} == {7}
+    assert {row[0] for row in rows} == {"local", "vms"}
+    assert "-" not in {row[2] for row in rows}, "what Debian lacks, `make setup` cannot install"
+
+
+def test_a_part_is_told_what_it_lacks_and_no_other_parts_tools(tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    shutil.copytree(PROJECT / "tools", tools)
+    (tools / "packages.txt").write_text(
+        f"local no-such-engine a a a a a\nvms no-such-emulator b b b - b\nvms /no/such/file c c c c c\nvms {tmp_path} d d d d d\n"
+        f"vms {tools}/packages.txt e e e e e\n"
+    )
+    assert bash("missing_commands", tmp_path, tools=tools).stdout.split() == ["no-such-engine"]
+    missing = bash("missing_commands vms", tmp_path, tools=tools).stdout.split()
+    assert missing == ["no-such-emulator", "/no/such/file", str(tmp_path)]
+    assert bash("packages_for suse $(missing_commands vms)", tmp_path, tools=tools).stdout == "c d"
+
+
+def test_setting_up_for_vms_installs_what_they_need_and_says_what(tmp_path: Path) -> None:
+    lacking = """missing_commands() { [ "$1" = vms ] && [ ! -e "$HOME/installed" ] && echo qemu-img; }
+      package_family() { echo debian; }; can_be_root() { true; }
+      install_packages() { echo "$*" >"$HOME/installed"; say "Debian packages: $*"; }; """
+    first = bash(f"{lacking} set_up_vms", tmp_path)
+    assert first.returncode == 0, first
+    assert "will install Debian packages: qemu-utils" in first.stdout
+    assert re.search(r"^ok   VMs can be made on this host", first.stdout, re.MULTILINE)
+    assert (tmp_path / "installed").read_text() == "qemu-utils\n"
+    assert bash(f"{lacking} set_up_vms", tmp_path).stdout.startswith("ok   everything for VMs is in place")
+
+
+def test_where_it_cannot_install_it_names_the_command_to_type_for_vms(tmp_path: Path) -> None:
+    lacking = "missing_commands() { printf 'qemu-img\\nssh\\n'; }; package_family() { echo fedora; }; set_up_vms"
+    told = bash(lacking, tmp_path)
+    assert told.returncode == 1
+    assert "need some tools: qemu-img ssh" in told.stdout
+    assert "next: as root, dnf install qemu-img openssh-clients" in told.stdout
+
+
+def test_set_up_knows_one_word(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    refused = subprocess.run([PROJECT / "tools/setup", "VMs"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (refused.returncode, refused.stderr) == (2, "usage: tools/setup [vms]\n")
 
 
 def test_commands_in_sbin_are_found_without_it_on_path(tmp_path: Path) -> None:
@@ -276,6 +317,8 @@ def test_a_changed_lock_file_means_that_there_is_something_to_do(tmp_path: Path)
     assert bash("stamp_holds", tmp_path, tools=tools).returncode == 1
     (tmp_path / "moved").rename(result)
     assert bash("stamp_holds", tmp_path, tools=tools).returncode == 0
+    (checkout / "images/machines/another.toml").touch()
+    assert bash("stamp_holds", tmp_path, tools=tools).returncode == 0, "machine images are built when one is booted"
     with (checkout / "uv.lock").open("a") as lock:
         lock.write("\n")
     assert bash("stamp_holds", tmp_path, tools=tools).returncode == 1
@@ -318,7 +361,7 @@ def test_a_fresh_checkout_sets_itself_up_and_the_second_time_has_nothing_to_do(t
 
 
 def test_clearing_the_cache_spares_what_is_not_ours(tmp_path: Path) -> None:
-    for name in ("bin/pulumi", "images/server.tar", "go/build/x", "notes.txt"):
+    for name in ("bin/pulumi", "images/server.tar", "machines/a/root.qcow2", "go/build/x", "notes.txt"):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()

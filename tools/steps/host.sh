@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What this host is, what it lacks for the local cloud, and the one step that installs it on Debian and its relatives.
+# What this host is, what it lacks for a part of the bench (packages.txt), and the one step that installs it on Debian and its relatives.
 
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="# written by cowbench"
@@ -31,12 +31,12 @@ install_command() {
   esac
 }
 
-# missing_commands: those of packages.txt that this host lacks, one per line.
+# missing_commands [PART]: those of packages.txt that this host lacks for it, one per line.
 missing_commands() {
-  local tool _
-  while read -r tool _; do
-    case $tool in '' | \#*) continue ;; esac
-    command -v "$tool" >/dev/null || echo "$tool"
+  local part tool _
+  while read -r part tool _; do
+    [ "$part" = "${1:-local}" ] || continue
+    command -v "$tool" >/dev/null || [ -f "$tool" ] || echo "$tool"
   done <"$ROOT/tools/packages.txt"
 }
 
@@ -44,10 +44,10 @@ missing_commands() {
 packages_for() {
   local family=$1 column
   shift
-  case $family in fedora) column=3 ;; arch) column=4 ;; suse) column=5 ;; alpine) column=6 ;; *) column=2 ;; esac
+  case $family in fedora) column=4 ;; arch) column=5 ;; suse) column=6 ;; alpine) column=7 ;; *) column=3 ;; esac
   printf '%s\n' "$@" | awk -v column="$column" '
     NR == FNR { wanted[$1]; next }
-    ($1 in wanted) && !seen[$column]++ { printf "%s%s", (n++ ? " " : ""), $column }' - "$ROOT/tools/packages.txt"
+    ($2 in wanted) && $column != "-" && !seen[$column]++ { printf "%s%s", (n++ ? " " : ""), $column }' - "$ROOT/tools/packages.txt"
 }
 
 # as_root COMMAND...: runs it as root, never asking for a password.
@@ -82,6 +82,14 @@ wanted_packages() {
   can_download || packages="$packages curl"
   [ -e /etc/ssl/certs/ca-certificates.crt ] || packages="$packages ca-certificates"
   echo "${packages# }"
+}
+
+# vms_packages: what VMs on this host need and it lacks, on one line; of the family that it belongs to.
+vms_packages() {
+  local missing
+  missing=$(missing_commands vms)
+  # shellcheck disable=SC2086 # one word per command
+  [ -z "$missing" ] || packages_for "$(package_family /etc/os-release)" $missing
 }
 
 # Step. Interrupted while downloading it stops; once dpkg runs it finishes, because a half-configured system helps nobody.

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 class Definition:
     """What an image is made of.
 
-    `copies` pairs a file of the build folder with its absolute path in the image; `directories` exist besides.
+    `copies` pairs a file, a folder or a tar to be unpacked, each of the build folder, with its absolute path in the image;
+    `directories` exist besides.
     """
 
     copies: tuple[tuple[str, str], ...] = ()
     directories: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
     entrypoint: tuple[str, ...] = ()
 
     @property
@@ -46,6 +48,7 @@ def read(text: str, where: str) -> Definition:
     if not instructions or instructions[0][1] != ["FROM", "scratch"]:
         raise _refused("the first instruction must be `FROM scratch`", where, 1)
     found: dict[str, list[tuple[str, ...]]] = {name: [] for name in _READERS}
+    copies: list[tuple[str, str]] = []
     for number, words in instructions[1:]:
         name, rest = words[0], words[1] if len(words) > 1 else ""
         if name not in _READERS or rest.endswith("\\"):
@@ -54,10 +57,14 @@ def read(text: str, where: str) -> Definition:
             found[name].append(_READERS[name](rest))
         except ValueError as error:
             raise _refused(f"{name} wants {error}", where, number) from error
+        if name in _COPYING:
+            source, path = found[name][-1]
+            copies.append((source, path))
     return Definition(
-        copies=tuple((source, path) for source, path in found["COPY"]),
+        copies=tuple(copies),
         directories=tuple(path for (path,) in found["WORKDIR"]),
         labels=tuple((key, value) for key, value in found["LABEL"]),
+        environment=tuple((key, value) for key, value in found["ENV"]),
         entrypoint=found["ENTRYPOINT"][-1] if found["ENTRYPOINT"] else (),
     )
 
@@ -65,8 +72,16 @@ def read(text: str, where: str) -> Definition:
 def _copy(rest: str) -> tuple[str, ...]:
     words = rest.split()
     if len(words) != 2 or words[0].startswith(("-", "/")) or not _absolute(words[1]):  # noqa: PLR2004 - a source and a path
-        raise ValueError("one file and its absolute path in the image")
+        raise ValueError("one file or folder and its absolute path in the image")
     return tuple(words)
+
+
+def _add(rest: str) -> tuple[str, ...]:
+    """Docker's ADD of a local tar unpacks it; of anything else it would be a COPY."""
+    words = _copy(rest)
+    if not words[0].endswith(".tar") or "://" in words[0]:
+        raise ValueError("one .tar, which it unpacks, and an absolute path in the image")
+    return words
 
 
 def _workdir(rest: str) -> tuple[str, ...]:
@@ -75,11 +90,11 @@ def _workdir(rest: str) -> tuple[str, ...]:
     return (rest,)
 
 
-def _label(rest: str) -> tuple[str, ...]:
+def _pair(rest: str) -> tuple[str, ...]:
     words = shlex.split(rest)
     key, equals, value = words[0].partition("=") if len(words) == 1 else ("", "", "")
-    if not (key and equals):
-        raise ValueError('one label as key="value"')
+    if not (key and equals) or "$" in value:
+        raise ValueError('one key="value", without variables')
     return key, value
 
 
@@ -101,13 +116,17 @@ def _refused(what: str, where: str, line: int) -> InputError:
     return InputError(
         what,
         where=f"{where}, line {line}",
-        next_step="use FROM scratch, COPY, WORKDIR, LABEL and ENTRYPOINT, one per line; images/README.md shows each",
+        next_step="use FROM scratch, COPY, ADD, WORKDIR, LABEL, ENV and ENTRYPOINT, one per line; images/README.md shows each",
     )
 
 
+_COPYING = frozenset({"COPY", "ADD"})
+
 _READERS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
     "COPY": _copy,
+    "ADD": _add,
     "WORKDIR": _workdir,
-    "LABEL": _label,
+    "LABEL": _pair,
+    "ENV": _pair,
     "ENTRYPOINT": _entrypoint,
 }

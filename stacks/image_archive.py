@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import stat
 import tarfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from stacks.dockerfile import Definition
@@ -20,6 +21,7 @@ FORMAT = 1
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _OCI = "application/vnd.oci.image"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def content_digest(layers: Sequence[str]) -> str:
@@ -31,44 +33,84 @@ def content_digest(layers: Sequence[str]) -> str:
     return _digest("\n".join(layers).encode())
 
 
-def write(definition: Definition, files: Mapping[str, Path], *, architecture: str, reference: str, tar: Path) -> tuple[str, str]:
+def write(
+    definition: Definition,
+    files: Mapping[str, Path],
+    *,
+    architecture: str,
+    reference: str,
+    tar: Path,
+    below: Sequence[Path] = (),
+) -> tuple[str, str]:
     """Write the image to `tar` and return its image id (digest of the config) and its content digest.
 
-    `files` maps each copied name to its file. `tar` holds an OCI layout and, beside it, the `manifest.json` that
-    engines before Docker 25 read. Everything is one layer, uncompressed: a server then sits in one lower directory
-    under every storage driver, and loading costs no CPU.
+    `files` maps each copied file's name to it; they are one layer, above the ready ones of `below`. `tar` holds an OCI layout
+    and, beside it, the `manifest.json` that engines before Docker 25 read. Layers are uncompressed: loading costs no CPU. A
+    server has one, and so sits in one lower directory under every storage driver.
     """
-    layer = tar.with_suffix(".layer")
-    _write_layer(definition, files, layer)
-    with layer.open("rb") as stream:
-        layer_digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-    config = _json(_config(definition, layer_digest, architecture))
+    own = tar.with_suffix(".layer")
+    _write_layer(definition, files, own)
+    layers = {_file_digest(layer): layer for layer in (*below, own)}
+    config = _json(_config(definition, list(layers), architecture))
     manifest = _json(
         {
             "schemaVersion": 2,
             "mediaType": f"{_OCI}.manifest.v1+json",
             "config": _descriptor(f"{_OCI}.config.v1+json", config),
-            "layers": [{"mediaType": f"{_OCI}.layer.v1.tar", "digest": layer_digest, "size": layer.stat().st_size}],
+            "layers": [
+                {"mediaType": f"{_OCI}.layer.v1.tar", "digest": digest, "size": layer.stat().st_size}
+                for digest, layer in layers.items()
+            ],
         }
     )
+    blobs = [_blob(digest) for digest in layers]
     with tarfile.open(tar, "w", format=tarfile.USTAR_FORMAT) as archive:
-        _add_file(archive, _blob(layer_digest), layer, mode=0o644)
+        for blob, layer in zip(blobs, layers.values(), strict=True):
+            _add_file(archive, blob, layer, mode=0o644)
         for name, content in {
             _blob(_digest(config)): config,
             _blob(_digest(manifest)): manifest,
             "index.json": _json(_index(manifest, reference)),
-            "manifest.json": _json(
-                [{"Config": _blob(_digest(config)), "RepoTags": [reference], "Layers": [_blob(layer_digest)]}],
-            ),
+            "manifest.json": _json([{"Config": _blob(_digest(config)), "RepoTags": [reference], "Layers": blobs}]),
             "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
         }.items():
             archive.addfile(_entry(name, size=len(content)), io.BytesIO(content))
-    layer.unlink()
-    return _digest(config), content_digest([layer_digest])
+    own.unlink()
+    return _digest(config), content_digest(list(layers))
+
+
+def write_tree(tree: Path, at: str, layer: Path) -> None:
+    """Write the files, folders and links below `tree` as a layer that puts them at the absolute path `at`.
+
+    Permissions are kept, owners and times are not. Devices and sockets are left out: an engine makes a container's own.
+    """
+    prefix = PurePosixPath(at.lstrip("/"))
+    parents = [str(parent) for parent in reversed((prefix, *prefix.parents)) if str(parent) != "."]
+    with tarfile.open(layer, "w", format=tarfile.USTAR_FORMAT, encoding="utf-8") as archive:
+        for parent in parents:
+            archive.addfile(_entry(parent, kind=tarfile.DIRTYPE, mode=0o755))
+        for path in _below(tree):
+            name, mode = str(prefix / path.relative_to(tree)), stat.S_IMODE(path.lstat().st_mode)
+            if path.is_symlink():
+                link = _entry(name, kind=tarfile.SYMTYPE, mode=0o777)
+                link.linkname = str(path.readlink())
+                archive.addfile(link)
+            elif path.is_dir():
+                archive.addfile(_entry(name, kind=tarfile.DIRTYPE, mode=mode))
+            elif path.is_file():
+                _add_file(archive, name, path, mode=mode)
+
+
+def _below(tree: Path) -> Iterator[Path]:
+    """Everything below, parents first, in an order that does not depend on the disk; links are not followed."""
+    for path in sorted(tree.iterdir()):
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _below(path)
 
 
 def _write_layer(definition: Definition, files: Mapping[str, Path], layer: Path) -> None:
-    paths = {path.lstrip("/"): files[name] for name, path in definition.copies}
+    paths = {path.lstrip("/"): files[name] for name, path in definition.copies if name in files}
     wanted = {*paths, *(path.lstrip("/") for path in definition.directories)}
     parents = {str(parent) for path in wanted for parent in PurePosixPath(path).parents}
     with tarfile.open(layer, "w", format=tarfile.USTAR_FORMAT) as archive:
@@ -91,7 +133,7 @@ def _entry(name: str, *, size: int = 0, mode: int = 0o644, kind: bytes = tarfile
     return entry
 
 
-def _config(definition: Definition, layer_digest: str, architecture: str) -> dict[str, object]:
+def _config(definition: Definition, layers: Sequence[str], architecture: str) -> dict[str, object]:
     return {
         "architecture": architecture,
         "os": "linux",
@@ -100,10 +142,10 @@ def _config(definition: Definition, layer_digest: str, architecture: str) -> dic
             "Entrypoint": list(definition.entrypoint),
             "Labels": dict(definition.labels),
             "WorkingDir": definition.working_directory,
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+            "Env": [f"PATH={_PATH}", *(f"{key}={value}" for key, value in definition.environment)],
         },
-        "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
-        "history": [{"created": _EPOCH, "created_by": "cowbench"}],
+        "rootfs": {"type": "layers", "diff_ids": list(layers)},
+        "history": [{"created": _EPOCH, "created_by": "cowbench"} for _ in layers],
     }
 
 
@@ -123,6 +165,11 @@ def _descriptor(media_type: str, content: bytes) -> dict[str, object]:
 
 def _blob(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _digest(content: bytes) -> str:

@@ -6,7 +6,10 @@ import io
 import json
 import os
 import re
+import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +19,13 @@ from typing import Any
 import pytest
 
 from bench.errors import DeployError, InputError
-from stacks import dockerfile, image, image_archive
+from stacks import debian_root, dockerfile, image, image_archive, image_parts, locked_packages
 
 PROJECT = Path(__file__).resolve().parents[2]
 SERVER = """FROM scratch
 # a comment
 LABEL org.opencontainers.image.version="1.0"
+ENV HOME=/data
 
 COPY server /usr/bin/server
 WORKDIR /etc
@@ -66,7 +70,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "source.toml").write_text(SOURCE)
     compiler(tmp_path, r"""printf '\177ELFprogram' >"$out" """)
     monkeypatch.setattr(image, "_FOLDERS", tmp_path / "images")
-    monkeypatch.setattr(image, "_GO", tmp_path / "go")
+    monkeypatch.setattr(image_parts, "_GO", tmp_path / "go")
     monkeypatch.setenv("COWBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
@@ -81,11 +85,12 @@ def calls(workshop: Path) -> int:
     return len((workshop / "calls").read_text().split())
 
 
-def test_a_definition_is_read_from_the_five_instructions() -> None:
+def test_a_definition_is_read_from_its_instructions() -> None:
     assert dockerfile.read(SERVER, "Dockerfile") == dockerfile.Definition(
         copies=(("server", "/usr/bin/server"),),
         directories=("/etc", "/data"),
         labels=(("org.opencontainers.image.version", "1.0"),),
+        environment=(("HOME", "/data"),),
         entrypoint=("/usr/bin/server",),
     )
 
@@ -104,6 +109,10 @@ def test_a_definition_is_read_from_the_five_instructions() -> None:
         "WORKDIR",
         "ENTRYPOINT /usr/bin/server",
         "ENTRYPOINT []",
+        "ADD server /usr/bin/server",
+        "ADD https://example.org/root.tar /",
+        "ENV PATH=$PATH:/opt",
+        "ENV PATH",
         'LABEL a="1" b="2"',
         'LABEL a="1',
         "LABEL",
@@ -147,6 +156,7 @@ def test_a_stranger_finds_every_blob_by_its_digest(tmp_path: Path) -> None:
     assert config["rootfs"]["diff_ids"] == [digest(layer)]
     assert config["config"]["Entrypoint"] == ["/usr/bin/server"]
     assert config["config"]["WorkingDir"] == "/data"
+    assert "HOME=/data" in config["config"]["Env"]
     assert content == image_archive.content_digest(config["rootfs"]["diff_ids"])
 
 
@@ -283,3 +293,234 @@ def test_the_version_in_the_label_is_the_pinned_one(name: str) -> None:
         module = source["go"]["package"].split("/cmd/")[0]
         assert re.search(rf"^require {re.escape(module)} v{re.escape(version)}$", (folder / "go.mod").read_text(), re.MULTILINE)
         assert f"v{version}" in source["go"]["ldflags"]
+
+
+def test_a_tree_becomes_a_layer_with_its_links_and_permissions_and_nothing_of_this_host(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "bin" / "tool").write_text("tool")
+    (tree / "bin" / "tool").chmod(0o750)
+    (tree / "bin" / "alias").symlink_to("/usr/bin/tool")
+    os.mkfifo(tree / "pipe")
+    for name in ("a", "b"):
+        image_archive.write_tree(tree, "/opt/x", tmp_path / name)
+        os.utime(tree / "bin" / "tool", (1, 1))
+
+    with tarfile.open(tmp_path / "a") as layer:
+        entries = {entry.name: entry for entry in layer}
+    assert list(entries) == ["opt", "opt/x", "opt/x/bin", "opt/x/bin/alias", "opt/x/bin/tool"]
+    assert entries["opt/x/bin/alias"].linkname == "/usr/bin/tool"
+    assert entries["opt/x/bin/tool"].mode == 0o750
+    assert {(entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime) for entry in entries.values()} == {(0, 0, "", "", 0)}
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+LOCK = """version = 1
+[[package]]
+name = "wanted"
+version = "1.2"
+dependencies = [{ name = "below", extra = ["fast"] }, { name = "elsewhere", marker = "sys_platform == 'win32'" }]
+wheels = [{ url = "https://example.org/a.whl", hash = "sha256:bb" }, { url = "https://example.org/b.whl", hash = "sha256:aa" }]
+[[package]]
+name = "below"
+version = "3"
+sdist = { url = "https://example.org/below.tar.gz", hash = "sha256:cc" }
+[package.optional-dependencies]
+fast = [{ name = "faster" }]
+[[package]]
+name = "elsewhere"
+version = "4"
+[[package]]
+name = "faster"
+version = "5"
+dependencies = [{ name = "below", marker = "python_version < '3.12'" }]
+[[package]]
+name = "unrelated"
+version = "6"
+"""
+
+
+def test_requirements_are_what_is_wanted_and_all_below_it_as_the_lock_has_them() -> None:
+    assert locked_packages.requirements(LOCK, ["wanted"]).splitlines() == [
+        "below==3 --hash=sha256:cc",
+        "elsewhere==4 ; (sys_platform == 'win32')",
+        "faster==5",
+        "wanted==1.2 --hash=sha256:aa --hash=sha256:bb",
+    ]
+    with pytest.raises(InputError, match="no package `absent`"):
+        locked_packages.requirements(LOCK, ["absent"])
+
+
+LOADGEN: dict[str, Any] = tomllib.loads((PROJECT / "images" / "loadgen" / "source.toml").read_text())
+
+
+def test_the_projects_own_lock_has_the_load_generators_packages_with_their_hashes() -> None:
+    lines = locked_packages.requirements((PROJECT / "uv.lock").read_text(), LOADGEN["python"]["packages"]).splitlines()
+
+    assert {"boto3", "botocore", "gevent", "greenlet", "locust", "msgpack", "pyarrow", "pyzmq"} <= {
+        line.split("==")[0] for line in lines
+    }
+    assert all("--hash=sha256:" in line for line in lines)
+
+
+def test_set_up_leaves_the_load_generator_for_later_and_it_can_still_be_asked_for() -> None:
+    assert "loadgen" not in image.names()
+    assert {part.name for part in image_parts.parts(PROJECT / "images" / "loadgen", LOADGEN)} == {
+        "debian.tar",
+        "packages",
+        "code",
+    }
+
+
+def test_the_load_generators_image_copies_every_part_from_the_lowest_on() -> None:
+    folder = PROJECT / "images" / "loadgen"
+    definition = dockerfile.read((folder / "Dockerfile").read_text(), str(folder))
+    environment = dict(definition.environment)
+    places = dict(definition.copies)
+
+    assert list(places) == [part.name for part in image_parts.parts(folder, LOADGEN)]
+    assert environment["PYTHONPATH"].split(":") == [places["code"], places["packages"]]
+    assert definition.entrypoint[-2:] == ("bench.generator.porter", definition.working_directory)
+
+
+@pytest.mark.parametrize(
+    "module", ["bench.generator.porter", "bench.generator.serve", "bench.generator.crew_master", "bench.generator.crew_worker"]
+)
+def test_the_load_generators_code_is_all_that_it_imports(tmp_path: Path, module: str) -> None:
+    for named in LOADGEN["code"]["paths"]:
+        source, copy = PROJECT / named, tmp_path / named
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy)
+        else:
+            shutil.copy(source, copy)
+    patch = "from gevent import monkey; monkey.patch_all(); " if module != "bench.generator.porter" else ""
+    look = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {patch}import {module}, bench; print(bench.__file__)"
+
+    # -I: this checkout must not stand in for what is missing.
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", look], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+
+    assert ended.stdout.strip() == str(tmp_path / "bench" / "__init__.py"), ended.stderr
+
+
+LAYERED = """[root]
+file = "root.tar"
+suite = "stable"
+packages = ["base"]
+leave_out = ["doc", "**/*.old"]
+[root.only]
+"data" = ["kept*"]
+[code]
+file = "code"
+paths = ["bench/__init__.py"]
+"""
+
+
+@pytest.fixture
+def layered(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An image of two layers; mmdebstrap is a script that packs a small tree, and nothing is compiled."""
+    (workshop / "images" / "server" / "source.toml").write_text(LAYERED)
+    (workshop / "images" / "server" / "Dockerfile").write_text(
+        'FROM scratch\nADD root.tar /\nCOPY code /opt\nENTRYPOINT ["/bin/x"]\n'
+    )
+    for file in ("bin/x", "doc/text", "bin/x.old", "data/kept-1", "data/other"):
+        (workshop / "tree" / file).parent.mkdir(parents=True, exist_ok=True)
+        (workshop / "tree" / file).write_text(file)
+    mmdebstrap(workshop, f'while [ "$1" != stable ]; do shift; done; tar cf "$2" -C {workshop}/tree .')
+    monkeypatch.setenv("PATH", f"{workshop}/bin", prepend=os.pathsep)
+    monkeypatch.setattr(debian_root, "compile_sources", lambda *_: None)
+    return workshop
+
+
+def mmdebstrap(workshop: Path, action: str) -> None:
+    script = workshop / "bin" / "mmdebstrap"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\necho call >>{workshop}/calls; {action}\n")
+    script.chmod(0o755)
+
+
+def layers(made: image.Image) -> list[list[str]]:
+    files = contents(made.tar.read_bytes())
+    (old,) = json.loads(files["manifest.json"])
+    config = json.loads(files[old["Config"]])
+    assert [digest(files[layer]) for layer in old["Layers"]] == config["rootfs"]["diff_ids"]
+    assert len(config["history"]) == len(old["Layers"])
+    found = []
+    for layer in old["Layers"]:
+        with tarfile.open(fileobj=io.BytesIO(files[layer])) as archive:
+            found.append([entry.name for entry in archive if entry.isfile()])
+    return found
+
+
+@pytest.mark.usefixtures("layered")
+def test_each_folder_is_a_layer_without_what_is_left_out() -> None:
+    base, code, rest = layers(image.ensure("server"))
+
+    assert base == ["bin/x", "data/kept-1", "etc/ssl/certs/ca-certificates.crt"]
+    assert code == ["opt/bench/__init__.py"]
+    assert rest == []
+
+
+def test_a_changed_upper_part_takes_the_lower_layers_from_the_cache(layered: Path) -> None:
+    first = image.ensure("server")
+    source = layered / "images" / "server" / "source.toml"
+    source.write_text(LAYERED.replace('"bench/__init__.py"', '"bench/__init__.py", "bench/errors.py"'))
+
+    second = image.ensure("server")
+
+    assert calls(layered) == 1
+    assert layers(second)[0] == layers(first)[0]
+    assert layers(second)[1] == ["opt/bench/__init__.py", "opt/bench/errors.py"]
+    source.write_text(LAYERED.replace("**/*.old", "**/*.older"))
+    image.ensure("server")
+    assert calls(layered) == 2, "another root is another layer"
+
+
+def test_old_tars_of_an_image_leave_the_cache(layered: Path) -> None:
+    source = layered / "images" / "server" / "source.toml"
+    made = []
+    for number in range(5):
+        source.write_text(f"{LAYERED}# {number}\n")
+        made.append(image.ensure("server").tar)
+        os.utime(made[-1], (number, number))
+
+    assert [tar.exists() for tar in made] == [False, False, True, True, True]
+    assert len(list(made[-1].parent.glob("*.json"))) == 3
+    assert image.ensure("server").tar == made[-1]
+
+
+def test_without_mmdebstrap_it_says_how_to_get_it(layered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (layered / "bin" / "mmdebstrap").unlink()
+    monkeypatch.setenv("PATH", str(layered / "bin"))
+    with pytest.raises(DeployError, match="mmdebstrap") as failed:
+        image.ensure("server")
+    assert "make setup-vms" in failed.value.next_step
+
+
+def test_an_archive_that_cannot_be_reached_is_named_with_the_last_words(layered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COWBENCH_DEBIAN_MIRROR", "http://archive.example.org/debian")
+    mmdebstrap(layered, "echo E: no route to host >&2; exit 100")
+    with pytest.raises(DeployError, match="no route to host") as failed:
+        image.ensure("server")
+    assert failed.value.where == "http://archive.example.org/debian"
+    assert "COWBENCH_DEBIAN_MIRROR" in failed.value.next_step
+    assert sorted(path.name for path in (layered / "cache" / "images").iterdir()) == ["layers", "server.lock"]
+
+
+def test_a_part_that_nobody_copies_and_a_kind_that_is_not_known_are_refused(layered: Path) -> None:
+    folder = layered / "images" / "server"
+    (folder / "Dockerfile").write_text('FROM scratch\nADD root.tar /\nENTRYPOINT ["/bin/x"]\n')
+    with pytest.raises(InputError, match="`code` is made but not copied"):
+        image.ensure("server")
+    (folder / "source.toml").write_text('[rpm]\nfile = "x"\n')
+    with pytest.raises(InputError, match=r"\[rpm\] is not known"):
+        image.ensure("server")
+
+
+def test_a_missing_uv_is_said_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match="uv is not there") as failed:
+        locked_packages.uv_at_hand(tmp_path)
+    assert "make setup" in failed.value.next_step

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from bench.host_words import image_name
 from bench.records import AXES, Estimate
 from bench.report import Report
 
@@ -17,18 +18,24 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("run_id", "workload", "cell"),
     *AXES,
+    *("kernel", "engine_version", "emulated"),
     *("metric", "unit", "estimate", "low", "high", "confidence", "n", "against", "verdict"),
 )
 
 
 def render(run: Run, summary: Summary) -> str:
-    """Return the table. A missing value is an empty field, never 0; `n` counts sound trials, or blocks of a ratio."""
+    """Return the table. A missing value is an empty field, never 0; `n` counts sound trials, or blocks of a ratio.
+
+    `kernel` and `engine_version` are as read back. `emulated` is `true` for a number that is.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
-    axes = {cell.name: {axis: getattr(cell, axis) for axis in AXES} for cell in run.plan}
+    axes = {cell.name: {axis: image_name(getattr(cell, axis)) for axis in AXES} for cell in run.plan}
+    found = {one.cell.name: {"kernel": one.host.kernel, "engine_version": one.host.engine_version} for one in run.targets}
     for row in (*_measured(summary), *map(_compared, summary.comparisons)):
-        writer.writerow({"run_id": run.run_id} | axes.get(str(row["cell"]), {}) | row)
+        cell = str(row["cell"])
+        writer.writerow({"run_id": run.run_id} | axes.get(cell, {}) | found.get(cell, {}) | row)
     return out.getvalue()
 
 
@@ -38,7 +45,7 @@ REPORT = Report(name="csv", file="summary.csv", render=render)
 def _measured(summary: Summary) -> Iterator[dict[str, object]]:
     for cell in summary.cells:
         for name, unit, value in _metrics(cell):
-            yield {"workload": cell.workload, "cell": cell.cell, "metric": name, "unit": unit} | _fields(value)
+            yield {"workload": cell.workload, "cell": cell.cell, "metric": name, "unit": unit} | _stamp(cell) | _fields(value)
 
 
 def _metrics(cell: CellSummary) -> Iterator[tuple[str, str, Estimate | int | None]]:
@@ -59,14 +66,22 @@ def _metrics(cell: CellSummary) -> Iterator[tuple[str, str, Estimate | int | Non
 
 
 def _compared(one: Comparison) -> dict[str, object]:
-    return {
-        "workload": one.workload,
-        "cell": one.cell,
-        "metric": f"ratio_to_{one.kind}:{one.metric}",
-        "unit": "1",
-        "against": one.against,
-        "verdict": one.verdict,
-    } | _fields(one.ratio)
+    return (
+        _stamp(one)
+        | {
+            "workload": one.workload,
+            "cell": one.cell,
+            "metric": f"ratio_to_{one.kind}:{one.metric}",
+            "unit": "1",
+            "against": one.against,
+            "verdict": one.verdict,
+        }
+        | _fields(one.ratio)
+    )
+
+
+def _stamp(one: CellSummary | Comparison) -> dict[str, object]:
+    return {"emulated": "true" if one.emulated else "false"}
 
 
 def _fields(value: Estimate | int | None) -> dict[str, object]:

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from bench.report import Report, circumstances, labels, numbers, pictures, reading, tables, verdicts, words
+from bench.report import (
+    Report,
+    axes,
+    circumstances,
+    driving,
+    kernel_picture,
+    kernels,
+    labels,
+    machines,
+    numbers,
+    pictures,
+    reading,
+    tables,
+    verdicts,
+    words,
+)
 from bench.report.characters import printable
 from bench.report.metrics import main_metric
 
@@ -42,6 +57,9 @@ class Section:
     control_ratios: Picture | None
     control_arm: Table | None
     quantiles: Picture | None
+    tails: str
+    kernels: Picture | None
+    by_kernel: Table | None
 
 
 def render(run: Run, summary: Summary) -> str:
@@ -50,27 +68,33 @@ def render(run: Run, summary: Summary) -> str:
     template = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True
     ).from_string(page)
-    shared_host, hosts = circumstances.hosts(run)
+    shared_machine, machine_table = machines.machines(run)
+    shared_storage, storage = machines.storage(run)
     shared_server, servers = circumstances.servers(run, summary)
     return template.render(
         run=run,
         summary=summary,
         title=words.title(run),
+        emulated=labels.EMULATED,
         alarms=words.alarms(run, summary),
-        server_notes=reading.server_notes(run),
+        notes=reading.notes(run),
         found=_by_workload(verdicts.statements(run, summary)),
         reference=labels.reference_label(labels.places(run, summary)),
         glance=tables.at_a_glance(run, summary),
-        same_everywhere=labels.shared_axes(run.plan),
+        same_everywhere=axes.shared_axes(run.plan),
         facts=_facts(run, summary),
         sections=[_section(run, summary, name) for name in labels.workloads(run, summary)],
-        shared_host=shared_host,
-        hosts=hosts,
+        shared_machine=shared_machine,
+        machines=machine_table,
+        shared_storage=shared_storage,
+        storage=storage,
         shared_server=shared_server,
         servers=servers,
-        client=circumstances.client(run),
-        client_cpu=circumstances.client_cpu(run, summary),
-        driven=circumstances.driven(run),
+        origin=driving.origin(run, summary),
+        clocks=driving.clocks(run),
+        client=driving.client(run),
+        client_cpu=driving.client_cpu(run, summary),
+        driven=driving.driven(run),
         left_out=circumstances.left_out(run),
         findings=circumstances.findings(run, summary),
         limits=reading.limits(run),
@@ -122,6 +146,13 @@ def _section(run: Run, summary: Summary, name: str) -> Section:
             f"latency by quantile of every cell under {name}; the table above holds p50, p90, p99 and p99.9",
             "Latency of successful ops, all sound trials pooled. The axis gives each further nine the same room.",
         ),
+        tails=reading.tails(summary, name),
+        kernels=_picture(
+            kernel_picture.by_kernel(run, summary, name),
+            f"{main} under {name} of every storage driver from kernel to kernel; the table beside it holds the numbers",
+            "Point: median of sound trials. Bar: its interval. A line joins one driver's points.",
+        ),
+        by_kernel=kernels.by_kernel(run, summary, name),
     )
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from bench.report import Report, numbers, phrases, words
 from bench.report.characters import printable
 from bench.report.circumstances import whose
-from bench.report.labels import places, shortened
+from bench.report.labels import EMULATED, places, shortened
 from bench.report.metrics import metric
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def render(run: Run, summary: Summary) -> str:
         suite = ET.SubElement(
             root, "testsuite", {"name": name, "timestamp": printable(run.created_at), "time": time} | _counts(cases)
         )
+        suite.append(_properties(_facts(run)))
         suite.extend(cases)
     for attribute, value in _counts(list(root.iter("testcase"))).items():
         root.set(attribute, value)
@@ -62,6 +63,8 @@ def _comparison(one: Comparison, where: dict[str, Place]) -> ET.Element:
     reason = shortened(phrases.clean_reason(one.reason), where)
     told = "; ".join(filter(None, (f"{phrases.VERDICT_WORDS[one.verdict]} {ratio}".strip(), reason, phrases.more_blocks(one))))
     case = _case(f"cowbench.comparisons.{one.kind}.{one.workload}", name, told)
+    if one.emulated:
+        case.insert(0, _properties({EMULATED: "true"}))
     if one.verdict == "refused":
         _child(case, "skipped", f"{phrases.VERDICT_WORDS['refused']}: {reason}", "")
     return case
@@ -76,7 +79,26 @@ def _case(classname: str, name: str, output: str) -> ET.Element:
 def _child(case: ET.Element, tag: str, message: str, body: str) -> None:
     child = ET.Element(tag, message=printable(message))
     child.text = printable(body) or None
-    case.insert(0, child)  # the schema of Jenkins and others wants the outcome before the output
+    # The schema of Jenkins and others wants properties first, then the outcome, then the output.
+    case.insert(0 if case.find("properties") is None else 1, child)
+
+
+def _facts(run: Run) -> dict[str, str]:
+    """Return what a dashboard may filter by: kernels and engines as read back, and whether any number is emulated."""
+    hosts = [target.host for target in run.targets]
+    return {
+        "run": run.run_id,
+        "kernels": ", ".join(dict.fromkeys(host.kernel for host in hosts)),
+        "engines": ", ".join(dict.fromkeys(host.engine_version for host in hosts)),
+        EMULATED: "true" if any(host.emulated for host in hosts) else "false",
+    }
+
+
+def _properties(values: dict[str, str]) -> ET.Element:
+    element = ET.Element("properties")
+    for name, value in values.items():
+        ET.SubElement(element, "property", name=name, value=printable(value))
+    return element
 
 
 def _counts(cases: list[ET.Element]) -> dict[str, str]:

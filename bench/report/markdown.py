@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report import Report, circumstances, reading, tables, words
+from bench.report import Report, circumstances, driving, kernels, machines, reading, tables, words
 from bench.report.characters import printable
 from bench.report.labels import places, reference_label, workloads
 from bench.report.phrases import counted
@@ -58,7 +58,7 @@ def _headline(run: Run, summary: Summary) -> Iterable[str]:
     alarms = words.alarms(run, summary)
     if alarms:
         yield "\n".join(f"> **{text(alarm)}**" for alarm in alarms)
-    if notes := reading.server_notes(run):
+    if notes := reading.notes(run):
         yield "\n".join(f"{text(name)}: {text(note)}" for name, note in notes.items())
     yield "\n".join(f"- {text(sentence)}" for sentence in words.headline(run, summary)[len(alarms) :])
 
@@ -71,29 +71,33 @@ def _workload(run: Run, summary: Summary, workload: str) -> Iterable[str]:
     yield from _table(tables.measured(run, summary, workload))
     for title, table in (
         ("What failed", tables.failures(run, summary, workload)),
+        ("From kernel to kernel", kernels.by_kernel(run, summary, workload)),
         (f"Against the reference{reference}", tables.compared(run, summary, workload, "reference")),
         ("Through the driver or around it (control arm)", tables.compared(run, summary, workload, "control_arm")),
     ):
         if table:
             yield f"### {title}"
             yield from _table(table)
+    yield from filter(None, [reading.tails(summary, workload)])
 
 
 def _running(run: Run, summary: Summary) -> Iterable[str]:
     yield "## What was really running"
     for title, (shared, differing) in (
-        ("Hosts", circumstances.hosts(run)),
+        ("Kernels and engines", machines.machines(run)),
+        ("Storage", machines.storage(run)),
         ("Servers", circumstances.servers(run, summary)),
-        ("Client", (circumstances.client(run), None)),
+        ("Load", (driving.origin(run, summary), driving.clocks(run))),
+        ("Client", (driving.client(run), None)),
     ):
         yield f"### {title}"
         yield _pairs(shared)
         if differing:
             yield from _listed(differing)
-    if used := circumstances.client_cpu(run, summary):
+    if used := driving.client_cpu(run, summary):
         yield "Client CPU: what the load generator used of one core, median over sound trials. Near 100 % it is the limit."
         yield from _table(used)
-    yield from _table(circumstances.driven(run))
+    yield from _table(driving.driven(run))
 
 
 def _how_to_read(run: Run, summary: Summary) -> Iterable[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bench.records import PRACTICAL
+from bench.records import PRACTICAL, SAMPLES_BEYOND
 from bench.report import numbers
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ def more_blocks(comparison: Comparison) -> str:
         return ""
     new_run = counted(comparison.blocks + comparison.more_blocks, "block")
     return f"{counted(comparison.more_blocks, 'more block')} would tell, as a new run of {new_run}"
+
+
+def too_few(quantile: str) -> str:
+    """Say why a latency quantile such as `p99.9` is not given: ten successes must be slower than it."""
+    needed = math.ceil(round(SAMPLES_BEYOND / (1 - float(quantile[1:]) / 100), 6))
+    return f"too few successes stand behind {quantile}: it takes {numbers.count(needed)} in a cell's sound trials"
 
 
 def missing_trials(cell: CellSummary | None) -> str:

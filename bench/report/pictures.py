@@ -24,8 +24,9 @@ DASHES = ([1, 0], [6, 3], [2, 2])
 VERDICT_COLOURS = {"faster": "#0b62a4", "slower": "#b8480f", "no difference shown": "#6b7684", "refused": "#6b7684"}
 
 _ROW = 23
-_ROWS = "rows"
-_MARGIN_LABELS = 190
+NAMED_ROWS = "rows"
+_MARGIN_LABELS, _MOST_LABELS, _CHARACTER = 190, 320, 6.5
+"""Room for the names of cells, in pixels: usual, at most, and for each character."""
 _NINES = {0.301: "p50", 1.0: "p90", 2.0: "p99", 3.0: "p99.9", 4.0: "p99.99", 5.0: "p99.999"}
 _RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
@@ -45,12 +46,12 @@ def trials(run: Run, summary: Summary, workload: str) -> str:
     axis_title = f"{chosen.words}, {unit.name}" if unit.name != chosen.words else chosen.words
     x = alt.X("value:Q", title=axis_title, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=10, labelFlush=False))
     colour = alt.Color("label:N", scale=_colours(run, summary), legend=None)
-    bar = _having("low").mark_bar(height=14, opacity=0.2, cornerRadius=2).encode(y=y, x="low:Q", x2="high:Q", color=colour)
-    dot = _having("value").mark_circle(size=26, opacity=0.75).encode(y=y, x=x, color=colour)
-    tick = _having("center").mark_tick(thickness=2, height=16, color=INK).encode(y=y, x="center:Q")
-    gap = _having("gap").mark_text(align="left", dx=6, fontStyle="italic", color=QUIET).encode(y=y, x=alt.value(0), text="gap:N")
+    bar = having("low").mark_bar(height=14, opacity=0.2, cornerRadius=2).encode(y=y, x="low:Q", x2="high:Q", color=colour)
+    dot = having("value").mark_circle(size=26, opacity=0.75).encode(y=y, x=x, color=colour)
+    tick = having("center").mark_tick(thickness=2, height=16, color=INK).encode(y=y, x="center:Q")
+    gap = having("gap").mark_text(align="left", dx=6, fontStyle="italic", color=QUIET).encode(y=y, x=alt.value(0), text="gap:N")
     rows = [*bars, *dots, *gaps]
-    return _svg(_stacked([bar, dot, tick, gap], rows, run, summary), rows)
+    return svg(_stacked([bar, dot, tick, gap], rows, run, summary), rows)
 
 
 def ratios(run: Run, summary: Summary, workload: str, kind: str) -> str:
@@ -85,10 +86,10 @@ def ratios(run: Run, summary: Summary, workload: str, kind: str) -> str:
     scale = alt.Scale(domain=[VERDICT_WORDS[v] for v in VERDICT_COLOURS], range=list(VERDICT_COLOURS.values()))
     colour = alt.Color("verdict:N", scale=scale, legend=None)
     one_line = alt.Chart().mark_rule(color=INK, strokeDash=[3, 3]).encode(x=alt.datum(1))
-    rule = _having("low").mark_rule(strokeWidth=3).encode(y=y, x="low:Q", x2="high:Q", color=colour)
-    point = _having("ratio").mark_point(size=60, filled=True, opacity=1).encode(y=y, x=x, color=colour)
-    gap = _having("gap").mark_text(align="left", dx=6, fontStyle="italic", color=QUIET).encode(y=y, x=alt.value(0), text="gap:N")
-    return _svg(_stacked([one_line, rule, point, gap], rows, run, summary, width=300), rows)
+    rule = having("low").mark_rule(strokeWidth=3).encode(y=y, x="low:Q", x2="high:Q", color=colour)
+    point = having("ratio").mark_point(size=60, filled=True, opacity=1).encode(y=y, x=x, color=colour)
+    gap = having("gap").mark_text(align="left", dx=6, fontStyle="italic", color=QUIET).encode(y=y, x=alt.value(0), text="gap:N")
+    return svg(_stacked([one_line, rule, point, gap], rows, run, summary, width=300), rows)
 
 
 def quantiles(run: Run, summary: Summary, workload: str) -> str:
@@ -138,9 +139,9 @@ def quantiles(run: Run, summary: Summary, workload: str) -> str:
     )
     header = alt.Header(title=None, labelFontSize=12, labelFontWeight="bold", labelAnchor="start", labelColor=INK)
     faceted = line.facet(
-        facet=alt.Facet("group:N", sort=groups, header=header), columns=2, data=alt.NamedData(name=_ROWS), spacing=36
+        facet=alt.Facet("group:N", sort=groups, header=header), columns=2, data=alt.NamedData(name=NAMED_ROWS), spacing=36
     )
-    return _svg(faceted, rows)
+    return svg(faceted, rows)
 
 
 def _trial_rows(
@@ -162,28 +163,36 @@ def _trial_rows(
     return dots, bars, gaps
 
 
-def _having(field: str) -> alt.Chart:
+def having(field: str) -> alt.Chart:
     """Start a layer of only those rows that have `field`: all layers of a panel share one list of rows."""
     return alt.Chart().transform_filter(f"isValid(datum.{field})")
 
 
-def _stacked(layers: list[alt.Chart], rows: Rows, run: Run, summary: Summary, width: int = 970) -> alt.FacetChart:
+def _stacked(layers: list[alt.Chart], rows: Rows, run: Run, summary: Summary, width: float = 970) -> alt.FacetChart:
     """Lay `layers` over each other, one panel per group of cells, as high as the group has rows, on one shared x axis."""
     present = {row["group"] for row in rows}
     groups = list(dict.fromkeys(place.group for place in places(run, summary).values() if place.group in present))
     header = alt.Header(
         title=None, labelOrient="top", labelAnchor="start", labelFontSize=12, labelFontWeight="bold", labelColor=INK
     )
-    layered = alt.layer(*layers).properties(width=width, height=alt.Step(_ROW))
-    faceted = layered.facet(row=alt.Row("group:N", sort=groups, header=header), data=alt.NamedData(name=_ROWS), spacing=14)
+    less = _label_room(run, summary) - _MARGIN_LABELS
+    layered = alt.layer(*layers).properties(width=max(width - less, width / 2), height=alt.Step(_ROW))
+    faceted = layered.facet(row=alt.Row("group:N", sort=groups, header=header), data=alt.NamedData(name=NAMED_ROWS), spacing=14)
     resolved: alt.FacetChart = faceted.resolve_scale(y="independent")
     return resolved
 
 
 def _cell_axis(run: Run, summary: Summary) -> alt.Y:
     order = list(dict.fromkeys(place.label for place in places(run, summary).values()))
-    axis = alt.Axis(title=None, labelLimit=_MARGIN_LABELS, ticks=False, domain=False, grid=True, labelColor=INK, labelPadding=8)
+    axis = alt.Axis(
+        title=None, labelLimit=_label_room(run, summary), ticks=False, domain=False, grid=True, labelColor=INK, labelPadding=8
+    )
     return alt.Y("label:N", sort=order, axis=axis)
+
+
+def _label_room(run: Run, summary: Summary) -> float:
+    longest = max((len(place.label) for place in places(run, summary).values()), default=0)
+    return min(max(_MARGIN_LABELS, longest * _CHARACTER), _MOST_LABELS)
 
 
 def _colours(run: Run, summary: Summary) -> alt.Scale:
@@ -207,7 +216,8 @@ def _spaced(ticks: list[float], domain: list[float]) -> list[float]:
     return sorted(kept)
 
 
-def _svg(chart: alt.FacetChart, rows: Rows) -> str:
+def svg(chart: alt.FacetChart, rows: Rows) -> str:
+    """Draw `chart` with `rows` as its data, in the style that all pictures share."""
     styled = chart.configure(font=FONT, background="white", aria=False, padding=4)  # the figure around it is described in HTML
     styled = styled.configure_view(stroke=None).configure_legend(labelColor=INK, labelFontSize=12)
     styled = styled.configure_axis(
@@ -221,5 +231,7 @@ def _svg(chart: alt.FacetChart, rows: Rows) -> str:
         titleFontWeight="normal",
     )
     spec = styled.to_dict(validate=False)  # its parts were checked when they were made
-    drawn: str = vl_convert.vegalite_to_svg(spec | {"datasets": {_ROWS: rows}})  # added last: altair copies data many times over
+    drawn: str = vl_convert.vegalite_to_svg(
+        spec | {"datasets": {NAMED_ROWS: rows}}
+    )  # added last: altair copies data many times over
     return drawn

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from statistics import median
+from statistics import median, median_low
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bench.report import numbers
+from bench.host_words import is_on_this_machine
+from bench.records import SAMPLES_BEYOND
+from bench.report import kernels, numbers
 from bench.report.phrases import counted
 
 if TYPE_CHECKING:
@@ -37,6 +39,19 @@ _SHARED = (
     "Servers were on the generator's own host, where all of them, the engines and the generator share cores, memory and a disk: a"
     " server that uses more CPU slows its own client, and rates are lower than on hosts of their own."
 )
+_FORWARDED = (
+    "VMs on this machine were driven from outside, through QEMU's user-mode network: each connection is forwarded by the QEMU"
+    " process, so this path is part of every rate and latency. Load generators of their own (`generators` in the matrix) do"
+    " without it."
+)
+_SLOW_CLIENT = (
+    "Load generators were emulated too: the client's CPU time in every op is that of a machine whose instructions are translated"
+    " in software."
+)
+_HYPERVISOR = (
+    "Some hosts were VMs under KVM and others not on that hypervisor: what it costs, above all for disk and network, is in the"
+    " ratios between them."
+)
 
 
 def server_notes(run: Run) -> dict[str, str]:
@@ -46,10 +61,44 @@ def server_notes(run: Run) -> dict[str, str]:
     return {name: " ".join(sentences) for name, sentences in notes.items() if sentences}
 
 
+def notes(run: Run) -> dict[str, str]:
+    """Return what a reader should know before the verdicts: of the servers, and of what a kernel's effect is made of."""
+    meant = kernels.meaning(run)
+    return server_notes(run) | ({"kernels": meant} if meant else {})
+
+
 def limits(run: Run) -> tuple[str, ...]:
     """Return what the numbers of this run do not show, a sentence or two each."""
-    shared = (_SHARED,) if any(map(_is_beside_the_generator, run.targets)) else ()
-    return (_DURABLE, _CLOSED_LOOP, _CLIENT, *shared, _CONFOUNDED)
+    said = {
+        _DURABLE: True,
+        _CLOSED_LOOP: True,
+        _CLIENT: True,
+        _SLOW_CLIENT: any(one.host.emulated for one in run.generators),
+        _SHARED: any(map(_is_beside_the_generator, run.targets)),
+        _FORWARDED: bool(forwarded(run)),
+        _HYPERVISOR: len({is_on_this_machine(one) for one in run.targets if not one.host.emulated}) > 1,
+        _CONFOUNDED: True,
+    }
+    return tuple(sentence for sentence, holds in said.items() if holds)
+
+
+def forwarded(run: Run) -> tuple[Target, ...]:
+    """Return the targets in VMs on this machine that were driven from outside their private network."""
+    inside = {(one.cloud, one.region) for one in run.generators}
+    return tuple(one for one in run.targets if is_on_this_machine(one) and (one.cell.cloud, one.cell.region) not in inside)
+
+
+def tails(summary: Summary, workload: str) -> str:
+    """Say why no tail latency is compared under a workload; empty where one is, or where nothing is compared at all."""
+    compared = {one.metric for one in summary.comparisons if one.workload == workload}
+    mine = [cell for cell in summary.cells if cell.workload == workload and cell.trials]
+    successes = median_low([(cell.ops - cell.failed_ops) // cell.trials for cell in mine]) if mine else 0
+    if not compared or not mine or successes >= 10 * SAMPLES_BEYOND or any(one.startswith("latency") for one in compared):
+        return ""
+    return (
+        f"Tail latencies are not compared: that takes {numbers.count(10 * SAMPLES_BEYOND)} successful ops in a typical trial for"
+        f" p90, {numbers.count(100 * SAMPLES_BEYOND)} for p99; here it had {numbers.count(successes)}. Longer trials give them."
+    )
 
 
 def multiplicity(summary: Summary) -> str:
@@ -82,6 +131,8 @@ def driven(run: Run, summary: Summary, name: str) -> str:
 
 
 def _is_beside_the_generator(target: Target) -> bool:
+    if is_on_this_machine(target):
+        return True
     try:
         return ip_address(urlsplit(target.endpoint).hostname or "").is_loopback
     except ValueError:  # a name, not an address

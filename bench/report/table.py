@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bench.report.numbers import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CODE = (
+    "kernel",
+    "host name",
+    "image digest",
+    "mount options",
+    "made by",
+    "image id",
+    "content digest",
+    "command",
+    "data path",
+    "image",
+    "driver status",
+)
+"""Facts that are set in a fixed-width font: names and lines that one copies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +103,18 @@ class Table:
 def plain(text: str) -> Entry:
     """Return an entry of text as it is, a gap where there is none."""
     return Entry(text=text or MISSING)
+
+
+def differing_facts(head: str, facts: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], Table | None]:
+    """Tell facts on which all agree from those that differ: only these are worth a column."""
+    first = next(iter(facts.values()), {})
+    differing = [fact for fact in first if len({one[fact] for one in facts.values()}) > 1]
+    shared = {fact: value or MISSING for fact, value in first.items() if fact not in differing}
+    if not differing:
+        return shared, None
+    rows = tuple((Entry(text=name, tone="name"), *(plain(one[fact]) for fact in differing)) for name, one in facts.items())
+    heads = (Head(text=head, numeric=False), *(Head(text=fact, numeric=False, code=fact in _CODE) for fact in differing))
+    return shared, Table(heads=heads, groups=(Group(title="", rows=rows),))
 
 
 def _fraction(text: str) -> str | None:

@@ -33,7 +33,7 @@ def at_a_glance(run: Run, summary: Summary) -> Table:
     }
     where = places(run, summary)
     rows = {
-        name: (_name(place), *(_glance(where, name, found.get((name, workload))) for workload in names))
+        name: (_name(place), *(verdict_entry(where, name, found.get((name, workload))) for workload in names))
         for name, place in where.items()
     }
     few = len(names) <= _WITH_INTERVALS
@@ -52,9 +52,9 @@ def measured(run: Run, summary: Summary, workload: str) -> Table:
     for name, place in where.items():
         cell = cells.get(name)
         gap = phrases.missing_trials(cell)
-        rates = [_estimate(cell.ops_per_s if cell else None, numbers.PLAIN, gap)]
+        rates = [estimate_entry(cell.ops_per_s if cell else None, numbers.PLAIN, gap)]
         if main.name == THROUGHPUT:
-            rates.insert(0, _estimate(cell.throughput_bytes_per_s if cell else None, rate, gap))
+            rates.insert(0, estimate_entry(cell.throughput_bytes_per_s if cell else None, rate, gap))
         latencies = [_latency(cell, quantile, latency, gap) for quantile in QUANTILES]
         rows[name] = (_name(place), *rates, *latencies, _failed(cell, gap), _trials(cell))
     heads = [_cell_head(), Head(text="throughput", unit=rate.name), Head(text="ops/s", brief=main.name == OPS)]
@@ -110,6 +110,29 @@ def failures(run: Run, summary: Summary, workload: str) -> Table | None:
     return Table(heads=heads, groups=tuple(Group(title=title, rows=tuple(rows)) for title, rows in groups.items()))
 
 
+def verdict_entry(where: dict[str, Place], cell: str, one: Comparison | None) -> Entry:
+    """Return a cell's verdict with its ratio: `one` is its comparison, None where there is none."""
+    if one is None and where[cell].is_reference:
+        return Entry(text="1", tone="reference")
+    if one is None:
+        return Entry(
+            text=numbers.MISSING, tone="refused", note="not compared: it has no trials, or there is no reference beside it"
+        )
+    if one.ratio is None or one.verdict == "refused":
+        text = f"{MARKS['refused']} {phrases.VERDICT_WORDS['refused']}"
+        return Entry(text=text, tone="refused", note=shortened(phrases.clean_reason(one.reason), where))
+    center, interval = numbers.ratio(one.ratio)
+    return Entry(text=f"{MARKS[one.verdict]} {center}", interval=interval, tone=_tone(one))
+
+
+def estimate_entry(estimate: Estimate | None, unit: Unit, gap: str) -> Entry:
+    """Return an estimate in `unit` with its interval; `gap` says why it is missing."""
+    if estimate is None:
+        return Entry(text=numbers.MISSING, note=gap)
+    center, interval = numbers.center_and_interval(estimate, unit)
+    return Entry(text=center, interval=interval, note="" if interval else f"too few sound trials for an interval: {estimate.n}")
+
+
 def _cell_head() -> Head:
     return Head(text="cell", numeric=False)
 
@@ -125,32 +148,11 @@ def _grouped(rows: dict[str, tuple[Entry, ...]], where: dict[str, Place]) -> tup
     )
 
 
-def _glance(where: dict[str, Place], cell: str, one: Comparison | None) -> Entry:
-    if one is None and where[cell].is_reference:
-        return Entry(text="1", tone="reference")
-    if one is None:
-        return Entry(
-            text=numbers.MISSING, tone="refused", note="not compared: it has no trials, or there is no reference beside it"
-        )
-    if one.ratio is None or one.verdict == "refused":
-        text = f"{MARKS['refused']} {phrases.VERDICT_WORDS['refused']}"
-        return Entry(text=text, tone="refused", note=shortened(phrases.clean_reason(one.reason), where))
-    center, interval = numbers.ratio(one.ratio)
-    return Entry(text=f"{MARKS[one.verdict]} {center}", interval=interval, tone=_tone(one))
-
-
-def _estimate(estimate: Estimate | None, unit: Unit, gap: str) -> Entry:
-    if estimate is None:
-        return Entry(text=numbers.MISSING, note=gap)
-    center, interval = numbers.center_and_interval(estimate, unit)
-    return Entry(text=center, interval=interval, note="" if interval else f"too few sound trials for an interval: {estimate.n}")
-
-
 def _latency(cell: CellSummary | None, quantile: str, unit: Unit, gap: str) -> Entry:
     estimate = cell.latency_s.get(quantile) if cell else None
     if estimate is None and cell is not None and cell.ops_per_s is not None and cell.ops > cell.failed_ops:
-        gap = f"too few successes stand behind {quantile}"
-    return _estimate(estimate, unit, gap)
+        gap = phrases.too_few(quantile)
+    return estimate_entry(estimate, unit, gap)
 
 
 def _failed(cell: CellSummary | None, gap: str) -> Entry:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.labels import places, row_axes, varying_axes
+from bench.report.axes import varying_axes
+from bench.report.labels import EMULATED, places, row_axes
 from bench.report.phrases import counted, join, sentence
 from bench.report.verdicts import statements
 
@@ -28,13 +29,18 @@ def title(run: Run) -> str:
     rows, varying = row_axes(run), varying_axes(run.plan)
     configurations = len({tuple(getattr(cell, axis) for axis in rows) for cell in run.plan})
     kind = "storage driver configuration" if "driver" in rows else "cell"
+    if {"driver", "machine_image"} <= set(rows):
+        kind = "configuration"
     counts = [counted(configurations, kind)]
     counts += [
         f"{len({getattr(cell, axis) for cell in run.plan})} {PLURALS.get(axis, axis.replace('_', ' ') + ' values')}"
         for axis in varying
         if axis not in rows
     ]
-    return " \u00d7 ".join([*counts, counted(len(run.load.workloads), "workload")])
+    counts[0] += " of storage driver and kernel" if kind == "configuration" else ""
+    emulated = {target.host.emulated for target in run.targets}
+    mark = f", {EMULATED}" if emulated == {True} else f", partly {EMULATED}" if True in emulated else ""
+    return " \u00d7 ".join([*counts, counted(len(run.load.workloads), "workload")]) + mark
 
 
 def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
@@ -49,12 +55,7 @@ def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
         )
     if not summary.sound:
         said.append("Measured, but not sound: no verdict. The findings say what to change; then run again.")
-    emulated = {target.cell.host for target in run.targets if target.host.emulated}
-    if emulated:
-        said.append(
-            f"{counted(len(emulated), 'host')} ran without hardware virtualisation (emulated): numbers show that it works, "
-            "not how fast. Use a host with KVM or a cloud for speed."
-        )
+    said += _emulation(run)
     errors = [finding for finding in run.findings if finding.level == "error"]
     if errors:
         named = dict.fromkeys(
@@ -62,3 +63,18 @@ def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
         )
         said.append(f"{counted(len(errors), 'error')} found by checks: {join(list(named))}. See the findings for the cure.")
     return tuple(said)
+
+
+def _emulation(run: Run) -> list[str]:
+    """Say what emulated numbers are good for, and what not; nothing where every host had hardware of its own."""
+    emulated = {target.cell.host for target in run.targets if target.host.emulated}
+    if not emulated:
+        return []
+    hosts = {target.cell.host for target in run.targets}
+    which = "all hosts" if emulated == hosts else f"{counted(len(emulated), 'host')} of {len(hosts)}"
+    told = (
+        f"Emulated: {which} ran without hardware virtualisation, every instruction translated in software. What works and what"
+        " fails holds on hardware too, timeouts apart. Rates and latencies, all marked emulated, do not: read them as ratios"
+        " within this run. They are never compared with hardware. For speed, use a host with KVM, or a cloud."
+    )
+    return [told]

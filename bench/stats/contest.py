@@ -37,6 +37,7 @@ _NEVER = {
 _CURES = {
     "client_bound": "lower the concurrency",
     "ran_out": "raise the workload's objects, or shorten its trials",
+    "worker_lost": "bring the lost load generator back, then measure again",
 }
 _OTHER_CURE = "see the findings"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.records import Estimate
+from bench.records import SAMPLES_BEYOND, Estimate
 from bench.stats.resampling import MIN_TRIALS, bounds, weights
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     """Nanoseconds, ascending."""
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-SAMPLES_BEYOND = 10
-"""A quantile is given only where at least this many samples lie beyond it: fewer, and it is the story of a few ops."""
 
 _CONFIDENCE = 0.95
 _CURVE_POINTS = 60

@@ -46,8 +46,12 @@ def summarise(run: Run, results: Sequence[TrialResult], samples: Path) -> Summar
     with Samples(samples) as parts:
         measured = [parts.measure(result) for result in results]
     groups = _groups(run, measured)
+    emulated = {target.cell.name for target in run.targets if target.host.emulated}
     cells = {
-        workload.name: {cell: summarise_cell(workload, cell, trials) for cell, trials in groups[workload.name].items()}
+        workload.name: {
+            cell: summarise_cell(workload, cell, trials, emulated=cell in emulated)
+            for cell, trials in groups[workload.name].items()
+        }
         for workload in run.load.workloads
     }
     comparisons = tuple(
@@ -86,7 +90,7 @@ def _groups(run: Run, measured: Sequence[MeasuredTrial]) -> Groups:
     return groups
 
 
-def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial]) -> CellSummary:
+def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial], *, emulated: bool = False) -> CellSummary:
     """Return one cell under one workload.
 
     Estimates are over sound trials, but for the failures: ops are counted over all trials, since to leave out the trials in
@@ -115,6 +119,7 @@ def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial
         trial_throughput_bytes_per_s=rates,
         trial_ops_per_s=tuple(one.ops_per_s for one in values),
         client_cpu_share=median_estimate(cpu_shares),
+        emulated=emulated,
         quantile_curve=quantile_curve(latencies),
     )
 

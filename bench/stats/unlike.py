@@ -25,15 +25,17 @@ _SET_BY: dict[str, tuple[str, ...]] = {
     "memory_bytes": ("cloud", "instance_type"),
     "kernel": ("cloud", "machine_image"),
     "cgroup_version": ("cloud", "machine_image"),
-    "engine_version": ("engine",),
-    "containerd_version": ("engine",),
-    "runc_version": ("engine",),
+    "virtualization": ("cloud",),
+    "engine_version": ("engine", "cloud", "machine_image"),
+    "containerd_version": ("engine", "cloud", "machine_image"),
+    "runc_version": ("engine", "cloud", "machine_image"),
     "disk_bytes": ("cloud", "disk"),
     "direct_io": ("cloud", "disk"),
     "mkfs": ("backing_filesystem",),
 }
-"""Facts of a host, and the axes that set each. The engine is pinned by its own axis only: two machine images with the engines of
-their distributions compare two things at once."""
+"""Facts of a host, and the axes that set each. A machine image brings a kernel and, unless the engine axis pins a version, its
+distribution's engine: cells of two images are compared as what they are, pairs of both, and the report says so. A version that
+is pinned is held to by the check `engine_in_use`. KVM and bare metal are both hardware: two clouds may differ in that."""
 
 _EVERY_FILESYSTEM = frozenset(
     {"ro", "rw", "sync", "async", "dirsync", "noatime", "relatime", "nodiratime", "strictatime", "lazytime"}
@@ -72,7 +74,7 @@ def differences(one: Target, other: Target) -> Iterator[Difference]:
     for fact, axes in _SET_BY.items():
         mine, theirs = getattr(one.host, fact), getattr(other.host, fact)
         if _same(one, other, axes) and not _equal(fact, mine, theirs):
-            yield Difference(fact.replace("_", " "), str(mine), str(theirs))
+            yield Difference(fact.replace("_", " "), str(mine) or "none", str(theirs) or "none")
     yield from _tokens("mount options", *_mount_options(one, other))
     if _same(one, other, ("server",)):
         yield from _tokens("server command", _command(one), _command(other))
@@ -98,17 +100,17 @@ def _equal(fact: str, one: object, other: object) -> bool:
 
 
 def _mount_options(one: Target, other: Target) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the options that can be compared: of two different filesystems only those that both could have."""
+    """Return the options that can be compared: of two filesystems, or of two kernels, only those that both would show."""
     sides = [tuple(sorted(target.host.mount_options.split(","))) for target in (one, other)]
-    if one.host.backing_filesystem != other.host.backing_filesystem:
+    if one.host.backing_filesystem != other.host.backing_filesystem or not _same(one, other, ("cloud", "machine_image")):
         sides = [tuple(option for option in options if option in _EVERY_FILESYSTEM) for options in sides]
     return sides[0], sides[1]
 
 
 def _command(target: Target) -> tuple[str, ...]:
-    """Return the server's command without its address, which every cell has of its own."""
-    endpoint = urlsplit(target.endpoint)
-    own = "|".join(re.escape(name) for name in (endpoint.netloc, endpoint.hostname) if name)
+    """Return the server's command without its addresses, which every cell has of its own."""
+    urls = [urlsplit(url) for url in (target.endpoint, target.private_endpoint)]
+    own = "|".join(re.escape(name) for url in urls for name in (url.netloc, url.hostname) if name)
     return tuple(re.sub(own, "address", part) if own else part for part in target.server.command)
 
 

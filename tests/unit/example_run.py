@@ -463,13 +463,13 @@ def _cell_summary(rng: random.Random, cell: Cell, workload: Workload, drift: lis
         ops=ops,
         failed_ops=failed,
         failures=failures,
-        throughput_bytes_per_s=_median(throughput),
-        ops_per_s=_median(ops_per_s),
+        throughput_bytes_per_s=median(throughput),
+        ops_per_s=median(ops_per_s),
         failure_ratio=Estimate(center=failed / ops, low=0.6 * failed / ops, high=1.5 * failed / ops, confidence=0.95, n=BLOCKS),
         latency_s={
             name: None
             if name == "p99.9" and workload.op == "list"
-            else _median(tuple(round(p50 * factor * math.exp(rng.gauss(0, 0.04)), 6) for _ in range(BLOCKS)))
+            else median(tuple(round(p50 * factor * math.exp(rng.gauss(0, 0.04)), 6) for _ in range(BLOCKS)))
             for name, factor in (("p50", 1.0), ("p90", 1.7), ("p99", 3.4), ("p99.9", 7.5))
         },
         blocks=tuple(range(BLOCKS)),
@@ -503,7 +503,7 @@ def _cpu_share(rate: float) -> Estimate:
     )
 
 
-def _median(values: tuple[float, ...]) -> Estimate:
+def median(values: tuple[float, ...]) -> Estimate:
     ordered = sorted(values)
     return Estimate(center=statistics.median(ordered), low=ordered[0], high=ordered[-1], confidence=0.9922, n=len(ordered))
 
@@ -514,18 +514,16 @@ def _comparisons(run: Run, cells: dict[tuple[str, str], CellSummary]) -> list[Co
         for cell in run.plan:
             reference = _cell("overlay2", "ext4", cell.data_placement)
             if cell != reference:
-                made.append(_comparison(cells, workload, cell, reference, "reference"))
+                made.append(compared(cells, workload, cell, reference, "reference"))
     for workload in run.load.workloads:
         for cell in run.plan:
             if cell.data_placement == "writable_layer":
                 volume = _cell(cell.driver, cell.backing_filesystem, "volume")
-                made.append(_comparison(cells, workload, cell, volume, "control_arm"))
+                made.append(compared(cells, workload, cell, volume, "control_arm"))
     return made
 
 
-def _comparison(
-    cells: dict[tuple[str, str], CellSummary], workload: Workload, cell: Cell, against: Cell, kind: str
-) -> Comparison:
+def compared(cells: dict[tuple[str, str], CellSummary], workload: Workload, cell: Cell, against: Cell, kind: str) -> Comparison:
     one, other = cells[cell.name, workload.name], cells[against.name, workload.name]
     ratios = tuple(a / b for a, b in zip(one.trial_ops_per_s, other.trial_ops_per_s, strict=False))
     estimate = _geometric_mean(ratios) if ratios else None

@@ -14,16 +14,18 @@ import pytest
 from bench.records import Estimate
 from bench.report import load
 from tests.unit.example_run import example, partial_runs, renamed
+from tests.unit.kernel_run import kernel_example
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 HOSTILE = "a|b</testcase><script>\"'\x00\n\x1b[31m=1+1"
 
 
 @pytest.mark.parametrize("name", ["markdown", "junit", "csv"])
-@pytest.mark.parametrize("case", ["complete", "a single block"])
+@pytest.mark.parametrize("case", ["complete", "a single block", "kernels"])
 def test_the_text_is_as_reviewed(name: str, case: str) -> None:
     report = load(name)
-    run, summary = example() if case == "complete" else partial_runs()[case]
+    cases = partial_runs() | {"complete": example(), "kernels": kernel_example(generators=2)}
+    run, summary = cases[case]
     golden = GOLDEN / case.replace(" ", "_") / report.file
 
     text = report.render(run, summary)

@@ -131,7 +131,7 @@ def test_error_findings_unsound_runs_and_emulated_hosts_stand_in_a_banner() -> N
     banner = text[text.index('role="alert"') : text.index("What was found")]
     assert "not sound" in banner
     assert "emulated" in banner
-    assert "kernel_in_use (overlay2)" in banner
+    assert "kernel_in_use (overlay2, emulated)" in banner
 
 
 def test_a_good_run_has_no_banner(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.report import load
-from bench.report.circumstances import client_cpu
+from bench.report.driving import client_cpu
 from bench.report.reading import driven, limits, multiplicity, server_notes
 from tests.unit.example_run import example, only
 

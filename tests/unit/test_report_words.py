@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.report.labels import places, shared_axes
+from bench.report.axes import shared_axes
+from bench.report.labels import places
 from bench.report.phrases import more_blocks, sentence
 from bench.report.words import headline, title
 from tests.unit.example_run import example, example_summary, only, partial_runs
@@ -38,7 +39,7 @@ def test_axes_that_are_not_compared_stand_above_the_rows() -> None:
     found = labels(replace(run, plan=(*run.plan, *other)), summary)
 
     assert len(found) == len(set(found)) == 24
-    assert found[0] == ("this-host, writable layer", "overlay2 on ext4")
+    assert found[0] == ("6.18 (this-host), writable layer", "overlay2 on ext4")
     assert found[-1] == ("debian-13, volume", "fuse-overlayfs")
 
 
@@ -47,7 +48,7 @@ def test_a_compared_machine_image_names_the_row() -> None:
     newer = replace(run.plan[0], name="newer", machine_image="debian-13")
     compared = replace(run, plan=(run.plan[0], newer), reference=replace(run.reference, axes={"machine_image": "this-host"}))
 
-    assert labels(compared, summary) == [("", "this-host"), ("", "debian-13")]
+    assert labels(compared, summary) == [("", "6.18 (this-host)"), ("", "debian-13")]
 
 
 def test_twins_are_told_apart_by_their_full_names() -> None:

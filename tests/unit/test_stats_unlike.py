@@ -86,8 +86,31 @@ def test_a_fact_may_differ_where_the_cells_differ_on_the_axis_that_sets_it(axes:
     assert told(on_host(BTRFS, **{**facts, "backing_filesystem": "ext4"}), OVERLAY2) != ""
 
 
-def test_another_machine_image_does_not_explain_another_engine() -> None:
-    assert "engine version" in told(planned(on_host(BTRFS, engine_version="20.10"), machine_image="debian-11"), OVERLAY2)
+def test_another_machine_image_brings_its_kernel_with_its_engine_and_what_both_show_of_a_mount() -> None:
+    brought = {"kernel": "5.10", "engine_version": "20.10", "containerd_version": "1", "runc_version": "1.1"}
+    other_image = planned(on_host(BTRFS, **brought, mount_options="rw,attr2"), machine_image="debian-11")
+
+    assert told(other_image, OVERLAY2) == ""
+    assert told(OVERLAY2, other_image) == ""
+    assert "mount options (sync and nothing)" in told(on_host(other_image, mount_options="rw,sync"), OVERLAY2)
+    assert "engine version" in told(on_host(BTRFS, engine_version="20.10"), OVERLAY2)
+
+
+def test_a_server_that_listens_on_a_private_network_has_its_own_address_there_too() -> None:
+    one = served(BTRFS, "server", "-ip=10.77.0.1", "--port", "10.77.0.1:7070", endpoint="http://127.77.0.1:7070")
+    other = served(OVERLAY2, "server", "-ip=10.77.0.2", "--port", "10.77.0.2:7070", endpoint="")
+
+    assert (
+        told(replace(one, private_endpoint="http://10.77.0.1:7070"), replace(other, private_endpoint="http://10.77.0.2:7070"))
+        == ""
+    )
+
+
+def test_kvm_against_bare_metal_is_compared_across_clouds_only() -> None:
+    kvm = on_host(BTRFS, virtualization="QEMU 7.2.22, KVM")
+
+    assert told(planned(kvm, cloud="qemu"), OVERLAY2) == ""
+    assert "virtualization (QEMU 7.2.22, KVM and none)" in told(kvm, OVERLAY2)
 
 
 def test_a_tenth_of_the_memory_may_differ() -> None:
@@ -135,4 +158,6 @@ def test_emulated_is_compared_with_emulated_only() -> None:
     emulated = target("btrfs", emulated=True)
 
     assert told(emulated, OVERLAY2) == "btrfs-layer ran emulated, the other on hardware: compare cells of one kind"
+    assert told(OVERLAY2, emulated) == told(emulated, OVERLAY2)
+    assert told(on_host(OVERLAY2, virtualization="QEMU 7.2.22, KVM"), planned(emulated, cloud="qemu")) == told(emulated, OVERLAY2)
     assert told(emulated, target("overlay2", emulated=True)) == ""

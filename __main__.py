@@ -5,6 +5,8 @@ from pathlib import Path
 import pulumi
 
 from stacks import matrix, plan, program
+from stacks.deploy import Wanted
 
-wanted = matrix.read(Path(pulumi.Config().require("matrix")))
-program.run(plan.plan(wanted, plan.facts_of).cells, wanted.server_images)
+asked = matrix.read(Path(pulumi.Config().require("matrix")))
+cells = plan.plan(asked, plan.facts_of).cells
+program.run(cells, Wanted(images=asked.server_images, generators=asked.load.generators))

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-    from bench.records import Run, Summary, Target
+    from bench.records import GeneratorHost, Run, Summary, Target
+    from bench.targets import Deployment
     from bench.terminal import Screen
+    from stacks.deploy import Wanted
     from stacks.lifecycle import Standing
     from stacks.matrix import Matrix
     from stacks.plan import Plan
@@ -43,8 +45,11 @@ RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
-GATES = ("integrity", "failures", "run")
+GATES = ("integrity", "failures", "engine_survived", "run")
 """Checks whose error means that the servers failed, whatever their speed was."""
+
+_SILENCE_S = 30.0
+"""How long a server that is tried for durability may say nothing: an emulated one is slow, one without power never answers."""
 
 
 @app.command()
@@ -91,7 +96,7 @@ def preview(matrix: MatrixFile, stack: StackName = "") -> None:
     from stacks import lifecycle
 
     wanted, planned = _plan(matrix)
-    changes = lifecycle.preview(_stack_of(stack, wanted), planned.cells, wanted.server_images, display.step_lines(_screen()))
+    changes = lifecycle.preview(_stack_of(stack, wanted), planned.cells, _wanted(wanted), display.step_lines(_screen()))
     _screen().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
 
 
@@ -103,7 +108,7 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
     wanted, planned = _plan(matrix)
     name = _stack_of(stack, wanted)
     screen = _screen(quiet=as_json)
-    _take(name, planned)
+    _take(screen, name, wanted, planned)
     stood = name in lifecycle.standing_stacks()
     try:
         with signals.interrupting():
@@ -118,7 +123,7 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
         print(standing.targets_json)
         return
     for target in json.loads(standing.targets_json)["targets"]:
-        screen.say(f"  {target['cell']['name']:<48} {target['endpoint']}")
+        screen.say(f"  {target['cell']['name']:<48} {target['endpoint'] or target['private_endpoint']}")
     screen.say(
         f"standing for {ownership.STANDING_S // 3600} h; "
         f"next: cowbench run {matrix} --stack {name}, then cowbench down --stack {name}"
@@ -131,7 +136,7 @@ def check(stack: StandingStackName = "", as_json: AsJson = False) -> None:
     from bench import checks
     from bench.check import Evidence
 
-    deployed = _targets(_standing(stack))
+    deployed = _deployment(_standing(stack)).targets
     found = checks.look("before", Evidence(targets=deployed))
     if as_json:
         _print_json(_plain(found))
@@ -164,7 +169,8 @@ def run(
             raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
         with _working_on(standing.stack):
             if resume is not None:
-                continuation.rejoin(resume, _targets(standing))
+                deployment = _deployment(standing)
+                continuation.rejoin(resume, deployment.targets, deployment.generators)
             folder = resume or _start(wanted, planned, standing, runs)
             _perform(screen, folder, standing)
     raise typer.Exit(_report(screen, folder))
@@ -183,6 +189,66 @@ def report(
     if chosen is None:
         raise InputError(f"no run folder in {runs}", where="report", next_step="cowbench bench MATRIX makes one")
     raise typer.Exit(_report(_screen(quiet=as_json), chosen, as_json=as_json, whole=True))
+
+
+@app.command()
+def logs(
+    cell: Annotated[str, typer.Argument(help="A cell, or a host such as load-qemu-1.", show_default=False)],
+    stack: StandingStackName = "",
+    part: Annotated[str, typer.Option("--part", help="Only one of: console, setup, engine, server.")] = "",
+    lines: Annotated[int, typer.Option("--lines", min=1, help="How many of the last lines of each part.")] = 40,
+) -> None:
+    """Show what a cell's VM, set-up, engine and server said last."""
+    from stacks import logs as logbook
+
+    name = _stack_name(stack or _only_stack())
+    chosen = [each for each in logbook.PARTS if part in {"", each}]
+    if not chosen:
+        raise InputError(f"there is no part {part!r}", where="--part", next_step=f"name one of {', '.join(logbook.PARTS)}")
+    targets, generators = _deployed(name)
+    found = list(logbook.read(logbook.place(name, cell, targets, generators), chosen, lines))
+    for each in found:
+        print(f"==> {each.part} <==\n{each.text}\n")
+    if not found:
+        raise DeployError("nothing was said, or nothing of it is left", where=cell, next_step=f"cowbench check --stack {name}")
+
+
+@app.command()
+def durability(
+    cell: Annotated[str, typer.Argument(help="A cell whose host is a VM of this machine.", show_default=False)],
+    stack: StandingStackName = "",
+    *,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long objects are put before the power goes.")] = 10,
+    size: Annotated[str, typer.Option("--size", help="Of each object.")] = "64KiB",
+    users: Annotated[int, typer.Option("--users", min=1, max=64, help="How many put objects at the same time.")] = 4,
+    flush_first: Annotated[
+        bool, typer.Option("--flush-first", help="Flush the host right before: what was acknowledged by then must be there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pull the plug of a cell's VM under load: is what the server acknowledged still there?"""
+    from bench import clients, durability_load, durability_words
+    from bench import durability as judging
+    from bench.client import Settings
+    from stacks import power, servers
+
+    screen, standing, size_bytes = _screen(quiet=as_json), _standing(stack), _object_size(size)
+    plug = power.plug(standing.stack, cell, _deployed(standing.stack)[0])
+    server = servers.load(plug.target.cell.server)
+    subject = judging.Subject(
+        cell=cell, server=server.name, promised=server.flushes_before_answer, users=users, size_bytes=size_bytes
+    )
+    settings = Settings(connections=users, silence_s=_SILENCE_S, expect_100_continue=False)
+    client = clients.load("boto3")(plug.target.endpoint, standing.access_key, standing.secret_key, settings)
+    wanted = durability_load.Plan(seconds=seconds, flush_first=flush_first)
+    with signals.interrupting(), _working_on(standing.stack):
+        result = durability_load.measure(client, subject, wanted, plug, screen.say)
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        for line in durability_words.lines(result):
+            screen.say(line)
+    raise typer.Exit(EXIT_OK if judging.acceptable(result) else EXIT_GATE)
 
 
 @app.command()
@@ -250,7 +316,7 @@ def bench(
         screen.say(f"{phrases.counted(told, 'warning')} about these cells; see with: cowbench plan {matrix}", "yellow")
     name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
     _insist_on_a_new_stack(name, matrix)
-    _take(name, planned)
+    _take(screen, name, wanted, planned)
     folder = None
     try:
         with signals.interrupting():
@@ -312,33 +378,51 @@ def _insist_on_a_new_stack(name: str, matrix: Path) -> None:
         )
 
 
-def _take(name: str, planned: Plan) -> None:
+def _take(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> None:
     """Make the stack ours, before anything that failing would undo: another process's stack is not ours to take away."""
-    from stacks import clouds, ownership
+    from stacks import clouds, hosts, image, ownership
 
-    for cloud in sorted({cell.cloud for cell in planned.cells}):
-        if problems := clouds.load(cloud).problems():
+    for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
+        member = clouds.load(cloud)
+        if problems := member.problems():
             what, _, step = problems[0].partition(": ")
             raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
+        if full := member.room(requests):
+            what, _, step = full.partition(": ")
+            raise DeployError(what, where=f"cloud {cloud}", next_step=step)
+        member.prepare(requests, screen.say)
+    if matrix.load.generators is not None:
+        with screen.timed("the load generator's container image", "the load generator's container image is there"):
+            image.ensure("loadgen")
     ownership.claim(name)
 
 
+def _wanted(matrix: Matrix) -> Wanted:
+    from stacks.deploy import Wanted
+
+    return Wanted(images=matrix.server_images, generators=matrix.load.generators)
+
+
 def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
+    from bench.report import phrases
     from stacks import lifecycle
 
-    with screen.timed(f"bringing up {len(planned.cells)} cells", f"stack {name}: {len(planned.cells)} cells of {matrix.name} up"):
-        return lifecycle.up(name, planned.cells, matrix.server_images, display.step_lines(screen))
+    cells = phrases.counted(len(planned.cells), "cell")
+    with screen.timed(f"bringing up {cells}", f"stack {name}: {cells} of {matrix.name} up"):
+        return lifecycle.up(name, planned.cells, _wanted(matrix), display.step_lines(screen))
 
 
 def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
     from bench import run
 
+    deployment = _deployment(standing)
     return run.start(
         stack=standing.stack,
         matrix_text=matrix.text,
         plan=planned.cells,
         left_out=planned.left_out,
-        targets=_targets(standing),
+        targets=deployment.targets,
+        generators=deployment.generators,
         load=matrix.load,
         reference=matrix.reference,
         runs=runs,
@@ -347,13 +431,39 @@ def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Pat
     )
 
 
-def _targets(standing: Standing) -> tuple[Target, ...]:
-    """The stack's targets with their hosts' facts as they are now."""
+def _deployment(standing: Standing) -> Deployment:
+    """What stands, with the facts of the targets' hosts as they are now."""
     from bench import targets
     from stacks import readback
 
-    _, deployed = targets.parse(standing.targets_json)
-    return tuple(readback.refresh(target) for target in deployed)
+    deployed = targets.parse(standing.targets_json)
+    return replace(deployed, targets=tuple(readback.refresh(target) for target in deployed.targets))
+
+
+def _object_size(text: str) -> int:
+    from bench.durability_load import LARGEST_BYTES
+    from stacks import quantity
+
+    step = f"from 1B to {quantity.size_text(LARGEST_BYTES)}, such as 64KiB"
+    try:
+        size_bytes = quantity.size_bytes(text)
+    except ValueError as error:
+        raise InputError(f"{text!r}: {error}", where="--size", next_step=step) from None
+    if not 0 < size_bytes <= LARGEST_BYTES:
+        raise InputError(f"{text} is not a size that is tried here", where="--size", next_step=step)
+    return size_bytes
+
+
+def _deployed(stack: str) -> tuple[tuple[Target, ...], tuple[GeneratorHost, ...]]:
+    """Targets and load generators of a stack as they were deployed; none where it does not stand."""
+    from bench import targets
+    from stacks import lifecycle
+
+    try:
+        deployment = targets.parse(lifecycle.standing(stack).targets_json)
+    except CowbenchError:
+        return (), ()
+    return deployment.targets, deployment.generators
 
 
 @contextmanager
@@ -370,10 +480,12 @@ def _working_on(stack: str) -> Iterator[None]:
 
 def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
     from bench import run
+    from stacks import readback
 
+    keys = {standing.stack: (standing.access_key, standing.secret_key)}
     started = time.monotonic()
     with screen.measuring() as show:
-        done = run.perform(folder, {standing.stack: (standing.access_key, standing.secret_key)}, show)
+        done = run.perform(folder, keys, show, refresh=readback.refresh)
     screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
     return done
 

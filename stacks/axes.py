@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from bench.records import AXES, Placement
-from stacks import clouds, drivers, engines, quantity, servers
+from stacks import clouds, drivers, engines, machine_source, quantity, servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +39,11 @@ def choices(axis: str, clouds_used: Iterable[str]) -> tuple[str, ...] | None:
         return registries[axis]
     offered = [clouds.load(cloud).axes.get(axis) for cloud in clouds_used]
     return None if None in offered else _unique(value for values in offered if values for value in values)
+
+
+def own_images(clouds_used: Iterable[str]) -> bool:
+    """Whether one of the clouds boots machine images of the user's own."""
+    return any(clouds.load(cloud).features.own_images for cloud in clouds_used)
 
 
 def filesystems() -> tuple[str, ...]:
@@ -97,7 +102,8 @@ def impossible(values: Mapping[str, str]) -> str:
     member = clouds.load(values["cloud"])
     for axis in OF_THE_CLOUD:
         offered = member.axes.get(axis)
-        if offered is not None and axis != "disk" and values[axis] not in offered:
+        own = axis == "machine_image" and member.features.own_images and machine_source.is_own(values[axis])
+        if offered is not None and axis != "disk" and not own and values[axis] not in offered:
             return f"{member.name} has no {axis} {values[axis]}; it has {', '.join(offered)}"
     try:
         disk(values["disk"], member.name)

@@ -33,6 +33,11 @@ def host_name(values: Mapping[str, str], usual: Mapping[str, str]) -> str:
     return _name((*cloud, values["driver"], values["backing_filesystem"]), _unusual(values, usual), HOST_LIMIT)
 
 
+def generator_name(cloud: str, region: str, number: int) -> str:
+    """`load-qemu-1`; with the region, where it is not the cloud's usual one."""
+    return _name(tuple(filter(None, ("load", cloud, region, str(number)))), {}, HOST_LIMIT)
+
+
 def _unusual(values: Mapping[str, str], usual: Mapping[str, str]) -> dict[str, str]:
     return {axis: values[axis] for axis in axes.OF_THE_CLOUD if values[axis] != usual.get(axis)}
 

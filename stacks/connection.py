@@ -1,24 +1,119 @@
-"""A connection to an engine, over a unix socket or SSH, closed again whatever happens."""
+"""Connections to a host's engine and to what listens there, directly or through SSH, closed again whatever happens.
+
+An engine's URL is `unix://SOCKET`, or `ssh://HOST/SOCKET` for a host that `stacks.ssh` can reach.
+"""
 
 from __future__ import annotations
 
+import http
+import http.client
+import re
+import subprocess
+import tempfile
+import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import docker
+
+from bench.errors import DeployError
+from stacks import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TIMEOUT_S = 120
-"""Longest wait for one answer of an engine; loading an image into a busy one takes a few seconds."""
+TIMEOUT_S = 300
+"""Longest wait for one answer of an engine: an emulated one takes a minute to unpack a large image."""
+
+_TUNNEL_S = 60
+_ANSWER_S = 10
+
+
+def ssh_url(host: str, socket: str) -> str:
+    """The URL of the engine that listens on the unix socket (an absolute path) of the host."""
+    return f"ssh://{host}{socket}"
 
 
 @contextmanager
-def engine(url: str) -> Iterator[docker.DockerClient]:
-    """A client of the engine at `url` (`unix://…` or `ssh://…`)."""
-    client = docker.DockerClient(base_url=url, timeout=TIMEOUT_S)
+def engine(url: str, stack: str) -> Iterator[docker.DockerClient]:
+    """A client of the engine at `url`, of a host of `stack`. Raises DeployError when the host cannot be reached by SSH."""
+    with _socket(url, stack) as socket:
+        client = docker.DockerClient(base_url=f"unix://{socket}", timeout=TIMEOUT_S)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def answers(url: str, stack: str, address: str, port: int, path: str) -> bool:
+    """Whether a server on the engine's host says anything below 500 over HTTP: one that refuses an unsigned request is ready.
+
+    Asked from the host itself: its firewall may let nobody in but load generators.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return _answers_here(address, port, path)
+    request = f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    *ssh_command, host = ssh.reach(stack, parts.netloc)
     try:
-        yield client
+        said = subprocess.run(
+            [*ssh_command, "-W", f"{address}:{port}", host],
+            input=request.encode(),
+            capture_output=True,
+            timeout=_ANSWER_S,
+            check=False,
+        ).stdout
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout or b""
+    status = re.match(rb"HTTP/\d(?:\.\d)? (\d{3})", said)
+    return status is not None and int(status[1]) < http.HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _answers_here(address: str, port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(address, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
     finally:
-        client.close()
+        connection.close()
+
+
+@contextmanager
+def _socket(url: str, stack: str) -> Iterator[str]:
+    """The engine's socket, or one here that leads to it."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        yield parts.path
+        return
+    with tempfile.TemporaryDirectory(prefix="cowbench-") as directory:
+        socket = Path(directory) / "docker.sock"
+        *ssh_command, host = ssh.reach(stack, parts.netloc)
+        # A connection of its own: a forwarding of the shared one would outlive us.
+        options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{socket}:{parts.path}"]
+        tunnel = subprocess.Popen(
+            [*ssh_command, *options, host], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            _wait_for(socket, tunnel, host)
+            yield str(socket)
+        finally:
+            tunnel.kill()
+            tunnel.communicate()
+
+
+def _wait_for(socket: Path, tunnel: subprocess.Popen[str], host: str) -> None:
+    deadline = time.monotonic() + _TUNNEL_S
+    while not socket.exists():
+        if tunnel.poll() is not None or time.monotonic() > deadline:
+            tunnel.kill()
+            _, said = tunnel.communicate()
+            raise DeployError(
+                f"no way to the engine by SSH ({said.strip() or f'nothing within {_TUNNEL_S} s'})",
+                where=f"host {host}",
+                next_step="look at the host's console: cowbench logs CELL; or cowbench down, then up again",
+            )
+        time.sleep(0.05)

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from bench.records import TARGETS_SCHEMA, Cell
-from stacks import clouds, image, servers
+from stacks import clouds, hosts, image, servers
+from stacks.cloud import Access
 from stacks.resources.container import Container
 from stacks.resources.credential import Credential
+from stacks.resources.load_generator import LoadGenerator
+from stacks.resources.ssh_key import SshKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stacks.cloud import HostOutputs
+    from bench.records import Generators
+    from stacks.cloud import HostOutputs, HostRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a matrix says of a stack beside its cells.
+
+    `images` holds references by digest of servers that are pulled, not built here. Without `generators` the operator's machine
+    drives the load.
+    """
+
+    images: Mapping[str, str]
+    generators: Generators | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +42,26 @@ class Deployed:
     credential: pulumi.Output[dict[str, str]]
 
 
-def deploy(cells: Iterable[Cell], stack: str, images: Mapping[str, str]) -> Deployed:
-    """Make every host and every cell on it. `images` holds references by digest of servers that are pulled, not built here."""
+def deploy(cells: Iterable[Cell], stack: str, wanted: Wanted) -> Deployed:
+    """Make every host and every cell on it, and the hosts that the load comes from."""
+    every = tuple(cells)
     credential = Credential("s3", stack)
+    access = _access(stack) if any(clouds.load(cell.cloud).features.reached_by_ssh for cell in every) else None
     targets = []
-    # Cells that differ only in server and data placement share a host: a driver and its control arm then differ in nothing else.
-    for _, group in groupby(sorted(cells, key=attrgetter("host")), key=attrgetter("host")):
-        members = tuple(group)
-        host = clouds.load(members[0].cloud).host(stack, members)
-        targets += [_target(cell, host, credential, stack, images) for cell in members]
+    for request, members in hosts.targets(stack, every, wanted.generators, wanted.images):
+        host = clouds.load(members[0].cloud).host(request, access)
+        targets += [_target(cell, host, credential, stack, wanted.images) for cell in members]
+    generators = [_generator(cloud, request, access) for cloud, request in hosts.load_generators(stack, every, wanted.generators)]
+    exported = pulumi.Output.all(targets=pulumi.Output.all(*targets), generators=pulumi.Output.all(*generators))
     return Deployed(
-        targets=pulumi.Output.all(*targets).apply(lambda done: {"schema": TARGETS_SCHEMA, "stack": stack, "targets": list(done)}),
+        targets=exported.apply(lambda done: {"schema": TARGETS_SCHEMA, "stack": stack, **done}),
         credential=pulumi.Output.secret(pulumi.Output.all(access_key=credential.access_key, secret_key=credential.secret_key)),
     )
+
+
+def _access(stack: str) -> Access:
+    key = SshKey("ssh", stack)
+    return Access(public_key=key.public_key, private_key=key.private_key)
 
 
 def _target(
@@ -56,14 +77,49 @@ def _target(
             "image": images.get(cell.server) or image.ensure(servers.load(cell.server).image).content_digest,
             "data_placement": cell.data_placement,
             "engine_url": host.engine_url,
-            "address": host.address,
+            "addresses": host.addresses,
             "incarnation": host.incarnation,
             "access_key": credential.access_key,
             "secret_key": credential.secret_key,
         },
         pulumi.ResourceOptions(depends_on=[host.resource], parent=host.resource, deleted_with=host.resource),
     )
-    known = {"cell": asdict(cell), "credential": stack}
+    features = clouds.load(cell.cloud).features
+    known = {
+        "cell": asdict(cell),
+        "credential": stack,
+        "machine": "operator" if features.on_this_machine else f"{cell.cloud}/{cell.region}",
+    }
     return pulumi.Output.all(
-        endpoint=container.endpoint, engine_url=host.engine_url, host=host.facts, server=container.facts
+        endpoint=container.endpoint,
+        private_endpoint=container.private_endpoint,
+        engine_url=host.engine_url,
+        reach=host.reach,
+        host=host.facts,
+        server=container.facts,
+    ).apply(lambda facts: {**known, **facts})
+
+
+def _generator(cloud: str, request: HostRequest, access: Access | None) -> pulumi.Output[dict[str, Any]]:
+    host = clouds.load(cloud).host(request, access)
+    generator = LoadGenerator(
+        request.name,
+        {
+            "stack": request.stack,
+            "host": request.name,
+            "image": image.ensure("loadgen").content_digest,
+            "engine_url": host.engine_url,
+            "reach": host.reach,
+            "incarnation": host.incarnation,
+        },
+        pulumi.ResourceOptions(depends_on=[host.resource], parent=host.resource, deleted_with=host.resource),
+    )
+    known = {"name": request.name, "cloud": cloud, "region": request.region}
+    return pulumi.Output.all(
+        address=host.addresses.apply(lambda found: found[""]["private"]),
+        engine_url=host.engine_url,
+        reach=host.reach,
+        folder=generator.folder,
+        host=host.facts,
+        image_id=generator.image_id,
     ).apply(lambda facts: {**known, **facts})

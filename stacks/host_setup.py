@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stacks import filesystem
+from stacks.package_names import FAMILIES, translated
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,15 +23,7 @@ if TYPE_CHECKING:
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 
-_MKFS: Mapping[str, str] = {
-    # Inode tables and journal are written now: the kernel would otherwise do it lazily, in the middle of the measurement.
-    "ext4": "mkfs.ext4 -q -F -m 0 -E lazy_itable_init=0,lazy_journal_init=0",
-    # ftype=1 is what overlay needs; said aloud because old xfsprogs default to 0.
-    "xfs": "mkfs.xfs -q -f -n ftype=1",
-    "btrfs": "mkfs.btrfs -q -f",
-}
-
-FILESYSTEMS = tuple(_MKFS)
+FILESYSTEMS = tuple(filesystem.FILESYSTEMS)
 """Backing filesystems that a host can be given."""
 
 _MOUNT_OPTIONS = "noatime"
@@ -40,8 +35,9 @@ class HostSetup:
     """What a host needs to be told.
 
     `root` is the one directory that everything of this host lives in. `device` is the data disk, or empty for a loop file of
-    `disk_bytes` in `root`. `owner` marks every process and cgroup of this host. `install` lets the script install missing
-    packages (VMs), else it only names them.
+    `disk_bytes` in `root`; `pool_device` is the second disk of a driver that wants a whole one. `owner` marks every process,
+    cgroup and pool of this host. `install` says that the host is ours alone (a VM): missing packages are installed, and the
+    distribution's own engine is kept from starting; else the script only names what is missing.
     """
 
     root: str
@@ -52,22 +48,47 @@ class HostSetup:
     driver: Driver
     engine: Engine
     install: bool
+    pool_device: str = ""
 
 
-def mkfs(filesystem: str) -> str:
-    """The command that makes the filesystem, without the device. Raises KeyError for one that is not known here."""
-    return _MKFS[filesystem]
+def d_type(backing_filesystem: str) -> bool:
+    """Whether its directories tell what each entry is. Raises KeyError for a filesystem that is not known here."""
+    return filesystem.FILESYSTEMS[backing_filesystem].d_type
+
+
+def facts(driver: Driver, backing_filesystem: str) -> dict[str, object]:
+    """What is known of a host because this module makes it so; keys as in `bench.knowledge`."""
+    made = filesystem.FILESYSTEMS[backing_filesystem]
+    return {
+        "driver": driver.storage_driver,
+        "store": driver.image_store,
+        "explicit": True,
+        "fresh": True,
+        "opts": driver.storage_options,
+        "fs": made.mount_type,
+        "d_type": made.d_type,
+        **({} if made.xfs_crc is None else {"xfs_crc": made.xfs_crc}),
+        # Without a disk of its own devicemapper makes its pool on loop files in the data root.
+        "loop": not driver.wants_whole_disk,
+        "feature_containerd_snapshotter": driver.features.get("containerd-snapshotter", False),
+        "default_ulimits": "set",
+    }
 
 
 def daemon_json(setup: HostSetup) -> dict[str, object]:
-    """The engine's configuration: everything below `root`, no bridge, no firewall rules, nothing shared with another engine."""
+    """The engine's configuration: everything below `root`, no bridge, no firewall rules, nothing shared with another engine.
+
+    `{pool}` in it is for the script to fill: the kernel's name of a disk is known on the host alone.
+    """
     return {
         "hosts": [f"unix://{setup.root}/docker.sock"],
         "data-root": f"{setup.root}/m/docker",
         "exec-root": f"{setup.root}/x",
         "pidfile": f"{setup.root}/dockerd.pid",
-        "storage-driver": setup.driver.name,
+        "storage-driver": setup.driver.storage_driver,
         "storage-opts": list(setup.driver.storage_options),
+        # An engine from before 18.09 refuses to start over a key that it does not know.
+        **({"features": dict(setup.driver.features)} if setup.driver.features else {}),
         "bridge": "none",
         "iptables": False,
         "ip6tables": False,
@@ -88,33 +109,47 @@ def cgroup_parent(owner: str) -> str:
 
 
 def render_up(setup: HostSetup) -> str:
-    """The script that readies the host. Running it twice changes nothing the second time.
+    """The script that readies the host. Running it twice changes nothing the second time; at each boot it starts the engine anew.
 
     It exits with 0 when the engine answers; else with a code of `scripts/host_up.sh` and a last line on stderr that says why.
+    Raises ValueError for a driver that wants a whole disk and is given none.
     """
-    variables = {
-        "ROOT": setup.root,
-        "OWNER": setup.owner,
-        "DEVICE": setup.device,
-        "DISK_BYTES": str(setup.disk_bytes),
-        "FILESYSTEM": setup.filesystem,
-        "MKFS": mkfs(setup.filesystem),
-        "MOUNT_OPTIONS": _MOUNT_OPTIONS,
-        "MODULES": " ".join((*setup.driver.kernel_modules, setup.filesystem)),
-        "BINARIES": " ".join((*setup.engine.binaries, *setup.driver.binaries, mkfs(setup.filesystem).split()[0])),
-        "PACKAGES": " ".join((*setup.engine.packages, *setup.driver.packages, *_FILESYSTEM_PACKAGES[setup.filesystem])),
-        "INSTALL": "yes" if setup.install else "no",
-        "DAEMON_JSON": json.dumps(daemon_json(setup), indent=2, sort_keys=True),
-    }
-    return _fill("host_up.sh", variables)
+    if setup.driver.wants_whole_disk and not setup.pool_device:
+        raise ValueError(f"{setup.driver.name} wants a disk of its own")
+    made = filesystem.FILESYSTEMS[setup.filesystem]
+    packages = (*setup.engine.packages, *setup.driver.packages, *made.packages)
+    return _fill(
+        "host_up.sh",
+        {
+            "ROOT": setup.root,
+            "OWNER": setup.owner,
+            "DEVICE": setup.device,
+            "DISK_BYTES": str(setup.disk_bytes),
+            "POOL_DEVICE": setup.pool_device,
+            "MKFS": made.mkfs,
+            "MOUNT_TYPE": made.mount_type,
+            "MOUNT_OPTIONS": _MOUNT_OPTIONS,
+            "MODULES": " ".join(dict.fromkeys((*setup.driver.kernel_modules, made.mount_type))),
+            "BINARIES": " ".join(dict.fromkeys((*setup.engine.binaries, *setup.driver.binaries, made.mkfs.split()[0]))),
+            **{f"PACKAGES_{family.upper()}": " ".join(translated(packages, family)) for family in FAMILIES},
+            "SNAPSHOTTER": setup.driver.storage_driver if setup.driver.image_store == "containerd" else "",
+            "INSTALL": "yes" if setup.install else "no",
+            "DAEMON_JSON": json.dumps(daemon_json(setup), indent=2, sort_keys=True),
+        },
+    )
 
 
 def render_down(*, root: str, owner: str) -> str:
-    """The reverse: whatever of this host is still there is gone afterwards, also when it was killed or never whole."""
+    """The reverse: whatever of this host is still there is gone afterwards, also when it was killed or never whole.
+
+    For a host that is a VM the same script, run on the machine that it runs on, ends the VM.
+    """
     return _fill("host_down.sh", {"ROOT": root, "OWNER": owner})
 
 
-_FILESYSTEM_PACKAGES: Mapping[str, tuple[str, ...]] = {"ext4": ("e2fsprogs",), "xfs": ("xfsprogs",), "btrfs": ("btrfs-progs",)}
+def render_facts(*, root: str) -> str:
+    """The script that prints, as lines of `key=value`, what the host's kernel says of the data root."""
+    return _fill("host_facts.sh", {"ROOT": root})
 
 
 def _fill(script: str, variables: Mapping[str, str]) -> str:

@@ -17,13 +17,14 @@ from stacks import program, state, sweep, workspace
 from stacks.pulumi_process import GRACE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from pulumi.automation import Stack
     from pulumi.automation.events import StepEventMetadata
 
     from bench.records import Cell
+    from stacks.deploy import Wanted
 
 _PROBLEMS_SHOWN = 2
 """Cells that fail, fail alike: the first ones tell it, the log has all."""
@@ -50,24 +51,24 @@ class Standing:
     changes: dict[str, int]
 
 
-def preview(stack: str, cells: Iterable[Cell], images: Mapping[str, str], observe: Callable[[Step], None]) -> dict[str, int]:
+def preview(stack: str, cells: Iterable[Cell], wanted: Wanted, observe: Callable[[Step], None]) -> dict[str, int]:
     """What `up` would do: operation → number of resources. Nothing is created."""
-    wanted = tuple(cells)
+    every = tuple(cells)
     with _explained(stack) as problems:
-        pulumi_stack = workspace.select(stack, lambda: program.run(wanted, images))
+        pulumi_stack = workspace.select(stack, lambda: program.run(every, wanted))
         result = pulumi_stack.preview(on_event=_listener(observe, problems), on_output=_log(stack))
     return {_operation(kind): count for kind, count in result.change_summary.items()}
 
 
-def up(stack: str, cells: Iterable[Cell], images: Mapping[str, str], observe: Callable[[Step], None]) -> Standing:
+def up(stack: str, cells: Iterable[Cell], wanted: Wanted, observe: Callable[[Step], None]) -> Standing:
     """Make the stack what the cells say. A second call changes nothing; a changed cell replaces only itself.
 
     The caller holds the stack (`ownership.claim`). Raises DeployError with the resource's own words; what was made stays until
     `down`.
     """
-    wanted = tuple(cells)
+    every = tuple(cells)
     with _explained(stack) as problems:
-        pulumi_stack = workspace.select(stack, lambda: program.run(wanted, images))
+        pulumi_stack = workspace.select(stack, lambda: program.run(every, wanted))
         _free_stale_lock(stack, pulumi_stack)
         result = pulumi_stack.up(on_event=_listener(observe, problems), on_output=_log(stack))
     credential = result.outputs["credential"].value

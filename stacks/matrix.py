@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.errors import InputError
 from bench.records import AXES, Load, Reference
 from stacks import axes as known_axes
-from stacks import document, drivers, matrix_load, servers
+from stacks import document, drivers, machine_source, matrix_load, servers
 from stacks.value import Value
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def read(path: Path) -> Matrix:
         include=tuple(_point(listed, axes) for _, listed in include),
         exclude=tuple(_point(listed, axes) for _, listed in exclude),
         reference=_reference(fields, axes),
-        load=matrix_load.read(fields["load"]),
+        load=matrix_load.read(fields["load"], lambda axis, value: _value(axis, value, _clouds(axes, include))),
         disk_size=_disk_size(fields, axes),
         server_images=_server_images(fields),
         places=dict(_places(fields)),
@@ -164,9 +165,18 @@ def _point(listed: _Listed, axes: _Listed) -> Point:
     return {axis: tuple(_value(axis, value, clouds_used) for value in listed[axis]) for axis in AXES if axis in listed}
 
 
+def _clouds(axes: _Listed, include: tuple[tuple[Value, _Listed], ...]) -> tuple[str, ...]:
+    """Every cloud that a cell may be on."""
+    named = (value.text() for listed in (axes, *(each for _, each in include)) for value in listed.get("cloud", ()))
+    found = tuple(dict.fromkeys(named))
+    return found if "cloud" in axes else tuple(dict.fromkeys((known_axes.default_cloud(), *found)))
+
+
 def _value(axis: str, value: Value, clouds_used: tuple[str, ...]) -> str:
     if axis == "disk":
         return _disk(value, clouds_used)
+    if axis == "machine_image" and known_axes.own_images(clouds_used) and machine_source.is_own(value.text()):
+        return _own_image(value)
     known = known_axes.choices(axis, clouds_used)
     if known is not None:
         return value.one_of(known, axis)
@@ -174,6 +184,14 @@ def _value(axis: str, value: Value, clouds_used: tuple[str, ...]) -> str:
         raise value.error(
             f"{value.text()[:60]!r} is no {axis}", "write it as the cloud does: letters, digits, ._:/+-, 100 at most"
         )
+    return value.text()
+
+
+def _own_image(value: Value) -> str:
+    try:
+        machine_source.parse(value.text())
+    except InputError as error:
+        raise value.error(error.what, error.next_step) from None
     return value.text()
 
 

@@ -7,20 +7,21 @@ import secrets
 from typing import TYPE_CHECKING
 
 from bench.clients import CLIENTS
-from bench.records import Load, Workload
+from bench.records import Generators, Load, Workload
 from bench.workloads import MIXABLE, WORKLOADS
 from stacks import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stacks.value import Value
 
-_LOAD_KEYS = ("blocks", "seed", "client", "expect_100_continue", "verify_share", "op_timeout")
+_LOAD_KEYS = ("blocks", "seed", "client", "expect_100_continue", "verify_share", "op_timeout", "generators")
 _WORKLOAD_KEYS = ("name", "concurrency", "duration", "warm_up", "objects", "part_size", "mix")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _SEED_BITS = 63
+_MOST_GENERATORS = 16
 
 # Limits of S3 itself: "Amazon S3 multipart upload limits" and "Uploading objects" in the S3 User Guide.
 _LARGEST_OBJECT_BYTES = 5 << 30
@@ -31,8 +32,11 @@ _MIX: Mapping[str, float] = {"get": 0.7, "put": 0.3}
 _MIX_TOLERANCE = 1e-6
 
 
-def read(value: Value) -> Load:
-    """The load that the file asks for. A seed that is left out is drawn here, and kept with the run. Raises InputError."""
+def read(value: Value, on_axis: Callable[[str, Value], str]) -> Load:
+    """The load that the file asks for. A seed that is left out is drawn here, and kept with the run. Raises InputError.
+
+    `on_axis` gives a value's text when the axis of that name may have it.
+    """
     fields = value.mapping(required=("workloads",), optional=_LOAD_KEYS)
     return Load(
         workloads=_workloads(fields["workloads"]),
@@ -42,6 +46,19 @@ def read(value: Value) -> Load:
         expect_100_continue="expect_100_continue" in fields and fields["expect_100_continue"].flag(),
         verify_share=fields["verify_share"].number(0, 1) if "verify_share" in fields else 0.1,
         op_timeout_s=fields["op_timeout"].duration_s(0.01, 3600) if "op_timeout" in fields else 10.0,
+        generators=_generators(fields["generators"], on_axis) if "generators" in fields else None,
+    )
+
+
+def _generators(value: Value, on_axis: Callable[[str, Value], str]) -> Generators:
+    """A number, or a mapping that also says what they are; what it leaves out is "", the cloud's own default."""
+    if isinstance(value.content, str):
+        return Generators(count=value.integer(1, _MOST_GENERATORS), instance_type="", machine_image="")
+    fields = value.mapping(required=("count",), optional=("instance_type", "machine_image"))
+    return Generators(
+        count=fields["count"].integer(1, _MOST_GENERATORS),
+        instance_type=on_axis("instance_type", fields["instance_type"]) if "instance_type" in fields else "",
+        machine_image=on_axis("machine_image", fields["machine_image"]) if "machine_image" in fields else "",
     )
 
 

@@ -9,13 +9,13 @@ import pulumi
 from stacks import deploy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from bench.records import Cell
 
 
-def run(cells: Iterable[Cell], images: Mapping[str, str]) -> None:
-    """Deploy the cells and export where each one answers, and the keys as a secret. `images`: see `deploy.deploy`."""
-    deployed = deploy.deploy(cells, pulumi.get_stack(), images)
+def run(cells: Iterable[Cell], wanted: deploy.Wanted) -> None:
+    """Deploy the cells and export where each one answers, and the keys as a secret."""
+    deployed = deploy.deploy(cells, pulumi.get_stack(), wanted)
     pulumi.export("targets", deployed.targets)
     pulumi.export("credential", deployed.credential)

@@ -54,3 +54,8 @@ def _parts(text: str) -> tuple[str, str, str]:
     if match is None:
         raise ValueError("this is no number with a unit")
     return match[1], match[2] or "", match[3]
+
+
+def disk_bytes(disk: str) -> int:
+    """Bytes of a disk as the axis has it: its kind, a dash, its size (`loop-8GiB`). Raises ValueError."""
+    return size_bytes(disk.rpartition("-")[2])

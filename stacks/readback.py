@@ -1,4 +1,4 @@
-"""Facts of a standing host, as the engine and the kernel tell them; never what was asked for."""
+"""Facts of a standing host, as its engine and its kernel tell them; never what was asked for."""
 
 from __future__ import annotations
 
@@ -12,16 +12,37 @@ import requests.exceptions
 
 from bench.errors import DeployError
 from bench.records import HostFacts
-from stacks import connection, state
+from stacks import connection, filesystem, host_setup, reach, state, user_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bench.records import Target
 
+_SCRIPT_TIMEOUT_S = 60
+"""An emulated host on a busy machine takes some seconds for a new SSH connection and the script."""
 
-def host_facts(root: Path) -> HostFacts:
-    """What stands in the host directory `root`. Raises DeployError when its engine does not answer or its disk is not mounted."""
-    info, version = _ask(f"unix://{root}/docker.sock", root.name)
-    filesystem, options, device = _mount_of(root / "m")
+_ENGINE_TIMEOUT_S = 60
+
+_AGAIN = "cowbench down, then up again"
+
+
+def host_facts(reach_by: Sequence[str], engine_url: str, stack: str, root: str) -> HostFacts:
+    """What stands in the host directory `root` of a host of `stack`, here or elsewhere.
+
+    What the host itself runs on cannot be asked: the caller replaces `emulated`, `virtualization` and `machine_image_digest`.
+
+    Raises DeployError when the host does not answer within about a minute, its disk is not mounted, or its engine is silent.
+    """
+    host = Path(root).name if tuple(reach_by) == reach.HERE else reach_by[-1]
+    # The kernel first: a host that is gone is noticed here, within a bounded time.
+    kernel = _ask_kernel(reach_by, root, host)
+    info, version = _ask_engine(engine_url, stack, host)
+    return facts_of(info, version, kernel)
+
+
+def facts_of(info: Mapping[str, Any], version: Mapping[str, Any], kernel: Mapping[str, str]) -> HostFacts:
+    """The facts in an engine's answers to `info` and `version`, and in the lines of `scripts/host_facts.sh`. Pure."""
     components = {part["Name"]: part["Version"] for part in version.get("Components", ())}
     return HostFacts(
         kernel=str(info["KernelVersion"]),
@@ -35,46 +56,55 @@ def host_facts(root: Path) -> HostFacts:
         # From Docker 29 on the same driver names may be a containerd snapshotter's.
         image_store="containerd" if "io.containerd.snapshotter.v1" in json.dumps(info.get("DriverStatus")) else "graphdriver",
         driver_status={str(key): str(value) for key, value in info.get("DriverStatus") or ()},
-        backing_filesystem=filesystem,
-        mount_options=options,
-        mkfs=(root / "formatted").read_text().strip(),
-        disk_bytes=_size_bytes(device),
-        direct_io=_flag(Path("/sys/block", Path(device).name, "loop/dio")),
+        backing_filesystem=filesystem.called(kernel["filesystem"], d_type=kernel.get("ftype") != "0"),
+        mount_options=kernel["mount_options"],
+        mkfs=kernel["mkfs"],
+        disk_bytes=int(kernel["disk_bytes"]),
+        direct_io=kernel.get("direct_io") == "1",
         cgroup_version=str(info.get("CgroupVersion", "1")),
         emulated=False,
     )
 
 
 def refresh(target: Target) -> Target:
-    """The target with its host's facts as they are now: an engine may have been restarted since it was deployed."""
-    root = state.host_dir(target.credential, target.cell.host)
-    # A host that is not on this machine keeps the facts of its deployment.
-    return replace(target, host=host_facts(root)) if root.exists() else target
+    """The target with its host's facts as they are now: an engine may have been restarted since it was deployed.
+
+    A host that this machine knows no way to keeps the facts of its deployment. Raises as `host_facts` does.
+    """
+    local = target.reach == reach.HERE
+    root = state.host_dir(target.credential, target.cell.host) if local else Path(user_data.ROOT)
+    # What leads to another host lies in files here, such as the configuration of SSH.
+    if not all(path.exists() for path in ([root] if local else map(Path, _paths(target.reach)))):
+        return target
+    now = host_facts(target.reach, target.engine_url, target.credential, str(root))
+    known = target.host
+    host = replace(
+        now,
+        emulated=known.emulated,
+        virtualization=known.virtualization,
+        machine_image_digest=known.machine_image_digest,
+    )
+    return replace(target, host=host)
 
 
-def _ask(url: str, host: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _paths(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word.startswith("/")]
+
+
+def _ask_kernel(reach_by: Sequence[str], root: str, host: str) -> dict[str, str]:
+    # By standard input: with the path among the arguments the reverse script would take this for a process of the host.
+    done = reach.run(reach_by, "sh -s", timeout_s=_SCRIPT_TIMEOUT_S, stdin=host_setup.render_facts(root=root))
+    if done.returncode != 0:
+        said = done.stderr.strip().removeprefix("cowbench: ") or f"the host does not answer (status {done.returncode})"
+        raise DeployError(said, where=f"host {host}", next_step=_AGAIN)
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    return {key: value for key, _, value in pairs}
+
+
+def _ask_engine(url: str, stack: str, host: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        with connection.engine(url) as engine:
+        with connection.engine(url, stack) as engine:
+            engine.api.timeout = _ENGINE_TIMEOUT_S
             return engine.info(), engine.version()
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise DeployError(
-            f"the engine does not answer ({error})", where=f"host {host}", next_step="cowbench down, then up again"
-        ) from error
-
-
-def _mount_of(point: Path) -> tuple[str, str, str]:
-    """Filesystem, options and device of a mount point, from the kernel's table."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        device, mounted_on, filesystem, options, *_ = line.split(" ")
-        if mounted_on == str(point):
-            return filesystem, options, device
-    raise DeployError(f"{point} is not mounted", where=f"host {point.parent.name}", next_step="cowbench down, then up again")
-
-
-def _size_bytes(device: str) -> int:
-    """Size of a block device; the kernel counts in sectors of 512 bytes whatever the disk's own are."""
-    return int(Path("/sys/block", Path(device).name, "size").read_text()) * 512
-
-
-def _flag(path: Path) -> bool:
-    return path.exists() and path.read_text().strip() == "1"
+        raise DeployError(f"the engine does not answer ({error})", where=f"host {host}", next_step=_AGAIN) from error

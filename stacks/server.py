@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+NOT_FLUSHED = "A write is acknowledged from the page cache: it is not flushed to the disk first."
+"""The quirk of a server that does not flush before it answers: what it acknowledged last is lost with its host's power."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Credential:
     """One pair of S3 keys. Never printed: `repr` hides the secret."""
@@ -43,3 +47,5 @@ class Server:
     files: Callable[[Credential], Mapping[str, str]]
     quirks: tuple[str, ...] = ()
     """Deviations from AWS that a reader of the numbers should know, one sentence each."""
+    flushes_before_answer: bool = False
+    """Whether an acknowledged object is on the disk, as its documentation or source says; without, `quirks` has `NOT_FLUSHED`."""

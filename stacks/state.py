@@ -57,3 +57,8 @@ def passphrase_file() -> Path:
 def stack_dir(stack: str) -> Path:
     """What the operator's side keeps about a stack: Pulumi's work directory, targets, credentials (mode 0600)."""
     return root() / "stacks" / stack
+
+
+def ssh_config(stack: str, host: str) -> Path:
+    """What `ssh -F` reads to reach a host of the stack; the stack's key (mode 0600) and the host's pinned key lie beside it."""
+    return stack_dir(stack) / "ssh" / f"{host}.config"

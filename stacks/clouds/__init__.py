@@ -4,7 +4,10 @@ from importlib import import_module
 
 from stacks.cloud import Cloud
 
-CLOUDS = ("local",)
+CLOUDS = (
+    "local",
+    "qemu",
+)
 
 
 def load(name: str) -> Cloud:

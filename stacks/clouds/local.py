@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import knowledge
-from stacks import drivers, engines, host_setup, state
-from stacks.cloud import Cloud, Features, HostOutputs
+from stacks import drivers, engines, host_setup, quantity, reach, state
+from stacks.cloud import Access, Cloud, Features, HostOutputs, HostRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,15 +29,7 @@ _NEEDED_FREE_BYTES = 4 << 30
 
 
 def _facts(cell: Cell) -> Mapping[str, object]:
-    driver = drivers.load(cell.driver)
-    return {
-        **_machine_facts(),
-        "store": "graphdriver",
-        # Every filesystem is made by host_setup, with file types in its directories.
-        "d_type": True,
-        "loop": not driver.storage_options or not any(option.startswith("dm.thinpooldev") for option in driver.storage_options),
-        "default_ulimits": "set",
-    }
+    return {**_machine_facts(), **host_setup.facts(drivers.load(cell.driver), cell.backing_filesystem)}
 
 
 @functools.cache
@@ -111,41 +103,42 @@ def _free_bytes() -> int:
     return shutil.disk_usage(directory).free
 
 
-def _host(stack: str, cells: tuple[Cell, ...]) -> HostOutputs:
+def _host(request: HostRequest, _access: Access | None) -> HostOutputs:
     import pulumi  # noqa: PLC0415 - only a deployment needs it: planning must not wait for it
 
     from stacks.resources.engine_host import EngineHost  # noqa: PLC0415 - imports pulumi
 
-    cell = cells[0]
     props = {
-        "stack": stack,
-        "host": cell.host,
-        "engine": cell.engine,
-        "driver": cell.driver,
-        "backing_filesystem": cell.backing_filesystem,
-        "disk_bytes": disk_bytes(cell.disk),
+        "stack": request.stack,
+        "host": request.name,
+        "engine": request.engine,
+        "driver": request.driver,
+        "backing_filesystem": request.backing_filesystem,
+        "disk_bytes": quantity.disk_bytes(request.disk),
     }
-    host = EngineHost(cell.host, props)
+    host = EngineHost(request.name, props)
     return HostOutputs(
         resource=host,
         engine_url=host.engine_url,
-        address=pulumi.Output.from_input(""),
+        addresses=pulumi.Output.from_input({}),
+        reach=pulumi.Output.from_input(list(reach.HERE)),
         facts=host.facts,
         incarnation=host.incarnation,
     )
 
 
-def disk_bytes(disk: str) -> int:
-    """Bytes of an axis value such as `loop-8GiB`."""
-    found = re.fullmatch(r"loop-(\d+)(MiB|GiB|TiB)", disk)
-    if found is None:
-        raise ValueError(disk)
-    return int(found[1]) << {"MiB": 20, "GiB": 30, "TiB": 40}[found[2]]
-
-
 CLOUD = Cloud(
     name="local",
-    features=Features(needs_account=False, needs_root=True, chooses_kernel=False),
+    features=Features(
+        needs_account=False,
+        needs_root=True,
+        chooses_kernel=False,
+        own_images=False,
+        on_this_machine=True,
+        whole_disks=False,
+        reached_by_ssh=False,
+        private_network=False,
+    ),
     axes={
         "region": ("here",),
         "instance_type": ("this-host",),
@@ -157,5 +150,7 @@ CLOUD = Cloud(
     default_disk="loop-8GiB",
     facts=_facts,
     problems=_problems,
+    prepare=lambda _requests, _progress: None,
+    room=lambda _requests: "",
     host=_host,
 )

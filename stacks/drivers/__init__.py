@@ -9,10 +9,12 @@ DRIVERS = (
     "overlay",
     "aufs",
     "devicemapper",
+    "devicemapper-direct",
     "btrfs",
     "zfs",
     "vfs",
     "fuse-overlayfs",
+    "containerd-overlayfs",
 )
 
 

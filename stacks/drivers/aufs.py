@@ -4,8 +4,8 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="aufs",
-    reads_back_as="aufs",
-    backing_filesystems=("ext4", "xfs"),
+    storage_driver="aufs",
+    backing_filesystems=("ext4", "xfs", "xfs-ftype0"),
     kernel_modules=("aufs",),
     mechanism="a union of directories, looked up from the top layer down; a write copies the whole file up",
 )

@@ -4,7 +4,7 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="btrfs",
-    reads_back_as="btrfs",
+    storage_driver="btrfs",
     backing_filesystems=("btrfs",),
     kernel_modules=("btrfs",),
     binaries=("mkfs.btrfs",),

@@ -4,9 +4,9 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="devicemapper",
-    reads_back_as="devicemapper",
+    storage_driver="devicemapper",
     # Without a thin pool of its own the driver makes one on loop files in the data root (loop-lvm).
-    backing_filesystems=("ext4", "xfs"),
+    backing_filesystems=("ext4", "xfs", "xfs-ftype0"),
     # A full pool makes XFS retry for ever, and then the container cannot even be killed.
     storage_options=("dm.xfs_nospace_max_retries=0",),
     kernel_modules=("dm_thin_pool",),

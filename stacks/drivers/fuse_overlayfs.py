@@ -4,8 +4,8 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="fuse-overlayfs",
-    reads_back_as="fuse-overlayfs",
-    backing_filesystems=("ext4", "xfs", "btrfs"),
+    storage_driver="fuse-overlayfs",
+    backing_filesystems=("ext4", "xfs", "btrfs", "xfs-ftype0"),
     kernel_modules=("fuse",),
     binaries=("fuse-overlayfs",),
     packages=("fuse-overlayfs",),

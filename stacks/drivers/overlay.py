@@ -4,8 +4,8 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="overlay",
-    reads_back_as="overlay",
-    backing_filesystems=("ext4", "xfs"),
+    storage_driver="overlay",
+    backing_filesystems=("ext4", "xfs", "xfs-ftype0"),
     kernel_modules=("overlay",),
     mechanism="as overlay2 with a single lower directory; each layer hard-links the one below it, which eats inodes",
 )

@@ -4,8 +4,8 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="overlay2",
-    reads_back_as="overlay2",
-    backing_filesystems=("ext4", "xfs", "btrfs"),
+    storage_driver="overlay2",
+    backing_filesystems=("ext4", "xfs", "btrfs", "xfs-ftype0"),
     kernel_modules=("overlay",),
     mechanism="new files go straight to the upper directory; the first write to an image's file copies the whole file up",
 )

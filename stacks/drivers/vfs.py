@@ -4,8 +4,8 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="vfs",
-    reads_back_as="vfs",
-    backing_filesystems=("ext4", "xfs", "btrfs"),
+    storage_driver="vfs",
+    backing_filesystems=("ext4", "xfs", "btrfs", "xfs-ftype0"),
     copies_whole_image=True,
     mechanism="the image was copied when the container was made; a write is a plain write to the backing filesystem",
 )

@@ -4,7 +4,7 @@ from stacks.driver import Driver
 
 DRIVER = Driver(
     name="zfs",
-    reads_back_as="zfs",
+    storage_driver="zfs",
     backing_filesystems=("zfs",),
     kernel_modules=("zfs",),
     binaries=("zpool", "zfs"),

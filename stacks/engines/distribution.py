@@ -4,6 +4,7 @@ from stacks.engine import Engine
 
 ENGINE = Engine(
     name="distribution",
-    packages=("docker.io",),
+    # Docker 20.10 starts no container on a kernel with AppArmor when its parser is missing.
+    packages=("docker.io", "apparmor"),
     binaries=("dockerd", "containerd", "runc"),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import io
 import tarfile
 import time
@@ -20,7 +19,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 from bench import knowledge
 from bench.errors import DeployError
 from bench.records import ServerFacts
-from stacks import address, connection, image, image_archive, servers, state
+from stacks import address, connection, image, image_archive, image_transfer, servers, state
 from stacks.server import Credential, Server
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container as DockerContainer
 
-_READY_TIMEOUT_S = 90
+_READY_TIMEOUT_S = 180
 _LOG_HEAD_LINES, _LOG_TAIL_LINES = 4, 10
 """A server says why it ends last, or first when its usage follows."""
 _LOG_LINES_LIMIT = 2000
@@ -43,13 +42,13 @@ class ContainerProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Load the image, start the container, wait until the server answers. On failure the container is removed again."""
         server = servers.load(props["server"])
-        with connection.engine(props["engine_url"]) as engine:
+        with connection.engine(props["engine_url"], props["stack"]) as engine:
             try:
                 # A create that was killed is in no state, and its container holds the name.
                 _remove(engine, props)
-                where = props["address"] or _own_address(props, server)
-                container = _start(engine, props, server, where)
-                _wait_until_ready(container, server, where, props["cell"])
+                addresses = _addresses(props, server)
+                container = _start(engine, props, server, addresses["bind"])
+                _wait_until_ready(container, server, addresses["bind"], props)
                 facts = _read_facts(engine, container, props, server)
             except docker.errors.APIError as error:
                 _remove(engine, props)
@@ -57,7 +56,11 @@ class ContainerProvider(ResourceProvider):
             except BaseException:
                 _remove(engine, props)
                 raise
-        outs = {**props, "endpoint": f"http://{where}:{server.port}", "facts": asdict(facts)}
+        endpoints = {
+            "endpoint": _url(addresses["endpoint"], server),
+            "private_endpoint": _url(addresses["private"], server),
+        }
+        outs = {**props, **endpoints, "facts": asdict(facts)}
         return CreateResult(f"{props['stack']}/{props['cell']}", outs)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -68,9 +71,9 @@ class ContainerProvider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Remove the container and its objects; fine when the container, or its whole engine, is already gone."""
         try:
-            with connection.engine(props["engine_url"]) as engine:
+            with connection.engine(props["engine_url"], props["stack"]) as engine:
                 _remove(engine, props)
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as gone:
+        except (DeployError, docker.errors.DockerException, requests.exceptions.RequestException) as gone:
             # An engine that does not answer takes its containers with it when its host is removed.
             print(  # noqa: T201 - a provider has no log but its output
                 f"cowbench: engine of {props['cell']} does not answer ({type(gone).__name__}); its host's removal ends it"
@@ -78,23 +81,32 @@ class ContainerProvider(ResourceProvider):
 
 
 class Container(Resource, module="cowbench", name="Container"):
-    """Inputs: `_INPUTS`, engine_url, address (empty: one of its own), and the keys, both secret.
+    """Inputs: `_INPUTS`, engine_url, addresses (as `stacks.cloud.HostOutputs.addresses`), and the keys, both secret.
 
-    Outputs: endpoint, facts (`ServerFacts` as JSON).
+    Outputs: endpoint, private_endpoint, facts (`ServerFacts` as JSON).
     """
 
     endpoint: pulumi.Output[str]
+    private_endpoint: pulumi.Output[str]
     facts: pulumi.Output[dict[str, Any]]
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         secret = pulumi.ResourceOptions(additional_secret_outputs=["access_key", "secret_key"])
-        outputs = {"endpoint": None, "facts": None}
+        outputs = {"endpoint": None, "private_endpoint": None, "facts": None}
         super().__init__(ContainerProvider(), name, {**props, **outputs}, pulumi.ResourceOptions.merge(opts, secret))
 
 
-def _own_address(props: dict[str, Any], server: Server) -> str:
+def _addresses(props: dict[str, Any], server: Server) -> dict[str, str]:
+    """Where the server listens and is reached: as its host says, else on a loopback address of its own."""
+    if given := props["addresses"].get(props["cell"]):
+        return dict(given)
     ports = (server.port, *server.other_ports)
-    return address.reserve(stack=props["stack"], host=props["host"], cell=props["cell"], ports=ports)
+    own = address.reserve(stack=props["stack"], host=props["host"], cell=props["cell"], ports=ports)
+    return {"bind": own, "endpoint": own, "private": ""}
+
+
+def _url(where: str, server: Server) -> str:
+    return f"http://{where}:{server.port}" if where else ""
 
 
 def _name(props: dict[str, Any]) -> str:
@@ -128,12 +140,7 @@ def _bring_image(engine: docker.DockerClient, props: dict[str, Any]) -> str:
     built = image.ensure(servers.load(props["server"]).image)
     # Both placements of a host start at once; the second one then finds the image there.
     with _one_at_a_time(props):
-        try:
-            engine.images.get(built.image_id)
-        except docker.errors.ImageNotFound:
-            with built.tar.open("rb") as tar:
-                engine.images.load(tar)
-    return str(built.image_id)
+        return image_transfer.bring(engine, props["engine_url"], props["stack"], built)
 
 
 @contextlib.contextmanager
@@ -159,28 +166,16 @@ def _put_files(container: DockerContainer, server: Server, credential: Credentia
     container.put_archive("/", buffer.getvalue())
 
 
-def _wait_until_ready(container: DockerContainer, server: Server, where: str, cell: str) -> None:
-    deadline = time.monotonic() + _READY_TIMEOUT_S
+def _wait_until_ready(container: DockerContainer, server: Server, where: str, props: dict[str, Any]) -> None:
+    deadline, cell = time.monotonic() + _READY_TIMEOUT_S, props["cell"]
     while time.monotonic() < deadline:
-        if _answers(where, server.port, server.ready_path):
+        if connection.answers(props["engine_url"], props["stack"], where, server.port, server.ready_path):
             return
         container.reload()
         if container.status in {"exited", "dead"}:
             raise _not_ready(container, f"the server {server.name} ended by itself", cell)
         time.sleep(0.1)
     raise _not_ready(container, f"the server {server.name} did not answer within {_READY_TIMEOUT_S} s", cell)
-
-
-def _answers(where: str, port: int, path: str) -> bool:
-    """True for any answer below 500: a server that refuses an unsigned request is ready."""
-    connection = http.client.HTTPConnection(where, port, timeout=2)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _refused(error: docker.errors.APIError, cell: str) -> DeployError:
@@ -235,4 +230,5 @@ def _remove(engine: docker.DockerClient, props: dict[str, Any]) -> None:
         engine.containers.get(_name(props)).remove(force=True, v=True)
     with contextlib.suppress(docker.errors.NotFound):
         engine.volumes.get(_name(props)).remove(force=True)
-    address.release(stack=props["stack"], host=props["host"], cell=props["cell"])
+    if not props["addresses"]:
+        address.release(stack=props["stack"], host=props["host"], cell=props["cell"])

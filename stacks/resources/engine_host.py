@@ -11,16 +11,17 @@ from uuid import uuid4
 
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
-from bench import knowledge
 from bench.errors import DeployError
-from stacks import drivers, engines, host_setup, ownership, readback, state
+from stacks import drivers, engines, host_setup, ownership, reach, readback, setup_failure, state
 
 if TYPE_CHECKING:
     import pulumi
 
     from bench.records import HostFacts
+    from stacks.driver import Driver
 
-_SETUP_TIMEOUT_S = 180
+_SETUP_TIMEOUT_S = 300
+"""More than the script's own limits together: it knows better what it waited for."""
 _INPUTS = ("stack", "host", "engine", "driver", "backing_filesystem", "disk_bytes")
 
 
@@ -34,12 +35,14 @@ class EngineHostProvider(ResourceProvider):
         setup = _setup(props)
         try:
             _run_setup(setup)
-            facts = _checked(readback.host_facts(Path(setup.root)), setup)
+            url = f"unix://{setup.root}/docker.sock"
+            facts = readback.host_facts(reach.HERE, url, props["stack"], setup.root)
+            insist_on_driver(facts, setup.driver, props["host"])
         except BaseException:
             remove(props["stack"], props["host"])
             raise
         # A host made anew answers at the same place: only this tells its containers that theirs are gone.
-        outs = {**props, "engine_url": f"unix://{setup.root}/docker.sock", "facts": asdict(facts), "incarnation": uuid4().hex}
+        outs = {**props, "engine_url": url, "facts": asdict(facts), "incarnation": uuid4().hex}
         return CreateResult(f"{props['stack']}/{props['host']}", outs)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -50,9 +53,7 @@ class EngineHostProvider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take the host away, also when it is gone in part or as a whole; with the last one what is noted of its stack."""
         remove(props["stack"], props["host"])
-        with contextlib.suppress(OSError):
-            (state.hosts() / props["stack"]).rmdir()
-            ownership.forget_note(props["stack"])
+        forget_if_last(props["stack"])
 
 
 class EngineHost(Resource, module="cowbench", name="EngineHost"):
@@ -78,6 +79,28 @@ def remove(stack: str, host: str) -> None:
     done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=_SETUP_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise DeployError(done.stderr.strip() or f"could not remove {root}", where=f"host {host}", next_step="cowbench sweep")
+
+
+def forget_if_last(stack: str) -> None:
+    """What is noted of a stack goes with its last host."""
+    with contextlib.suppress(OSError):
+        (state.hosts() / stack).rmdir()
+        ownership.forget_note(stack)
+
+
+def insist_on_driver(facts: HostFacts, driver: Driver, host: str) -> None:
+    """Raise DeployError when the engine took another driver or image store than it was told.
+
+    It may do so silently, and a number measured there would carry the wrong name.
+    """
+    wanted, found = (driver.storage_driver, driver.image_store), (facts.storage_driver, facts.image_store)
+    if wanted != found:
+        raise DeployError(
+            f"engine {facts.engine_version} was told to use {' in the image store '.join(wanted)}"
+            f" and took {' in the image store '.join(found)}",
+            where=f"host {host}",
+            next_step="see dockerd.log of the host; name a driver that this engine, kernel and filesystem can run",
+        )
 
 
 def _setup(props: dict[str, Any]) -> host_setup.HostSetup:
@@ -108,29 +131,4 @@ def _run_setup(setup: host_setup.HostSetup) -> None:
     script.write_text(host_setup.render_up(setup))
     done = subprocess.run(["sh", script], capture_output=True, text=True, timeout=_SETUP_TIMEOUT_S, check=False)
     if done.returncode != 0:
-        raise _explained(done.stderr.strip(), setup)
-
-
-def _checked(facts: HostFacts, setup: host_setup.HostSetup) -> HostFacts:
-    """An engine that was told a driver may silently take another one; a number measured there would carry the wrong name."""
-    if facts.storage_driver != setup.driver.reads_back_as:
-        raise DeployError(
-            f"the engine was told to use {setup.driver.name} and took {facts.storage_driver}",
-            where=f"host {Path(setup.root).name}",
-            next_step="see dockerd.log of the host; name a driver that this kernel and filesystem can run",
-        )
-    return facts
-
-
-def _explained(problem: str, setup: host_setup.HostSetup) -> DeployError:
-    """The script's last line, what was said before it, and what that is known to mean."""
-    *said, why = problem.splitlines() or ["the set-up script said nothing"]
-    tail = "".join(f"\n    {line}" for line in said)
-    meanings = knowledge.explain(problem)
-    meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
-    cure = (
-        meanings[0].cure
-        if meanings
-        else "read the log above; leave the cell out of the matrix, or choose another driver or filesystem"
-    )
-    return DeployError(f"{why.removeprefix('cowbench: ')}{tail}{meaning}", where=f"host {Path(setup.root).name}", next_step=cure)
+        raise setup_failure.explained(done.stderr.strip(), host=root.name)

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Takes one host of the bench away again, whole or in pieces: processes, cgroups, mounts, loop devices, files.
-# Finds what is its own by cgroup, by environment and by path, never by a list kept elsewhere: a killed set-up leaves no list.
+# Takes one host of the bench away again, whole or in pieces: processes (a VM is one), cgroups, mounts, pools, loop devices, files.
+# Finds what is its own by cgroup, by environment, by path and by name, never by a list kept elsewhere: a killed set-up leaves no list.
 # Exit codes: 0 nothing is left · 20 something could not be removed (named on stderr)
 set -u
 # @variables@
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+POOL=cowbench.$OWNER
 
 container_pids() {
     # The path is the tag: cgroup v1 and v2 list it alike.
@@ -19,7 +20,10 @@ engine_pids() {
     } | cut -d/ -f3 | sort -un | while read -r pid; do
         read -r name <"/proc/$pid/comm" || continue
         case $name in
-        dockerd | containerd* | runc* | fuse-overlayfs | exe | docker* | mkfs* | mke2fs | mount | losetup | sh | sleep | flock) echo "$pid" ;;
+        dockerd | containerd* | runc* | fuse-overlayfs | exe | docker* | sh | sleep | flock | timeout) echo "$pid" ;;
+        mkfs* | mke2fs | mount* | losetup | zpool | zfs | lvm | vg* | pv* | lv* | dmsetup | thin_*) echo "$pid" ;;
+        # A VM, and the connection to it that its commands share.
+        qemu-* | genisoimage | ssh | ssh-keygen) echo "$pid" ;;
         esac
     done 2>/dev/null | grep -vx "$$"
 }
@@ -31,6 +35,47 @@ mounts() {
 
 loops() {
     losetup --noheadings --raw --output NAME,BACK-FILE 2>/dev/null | grep -F -- " $ROOT/" | cut -d' ' -f1
+}
+
+own_pool() {
+    [ -e /dev/zfs ] && zpool list -H -o name 2>/dev/null | grep -xF -- "$POOL"
+}
+
+pool_disk() {
+    # The whole disk that the set-up was given for a thin pool, if any.
+    [ -e "$ROOT/pool" ] && readlink -f "$(cat "$ROOT/pool")"
+}
+
+standing_on() (
+    # Device-mapper devices on top of one disk, the topmost first. In a subshell: it calls itself.
+    for above in "/sys/class/block/$1/holders/"dm-*; do
+        [ -e "$above" ] || continue
+        standing_on "${above##*/}"
+        cat "$above/dm/name" 2>/dev/null
+    done
+)
+
+dm_devices() {
+    # devicemapper's pool and thin devices lie on loop files in the data root, or on the disk of our own.
+    for disk in $(loops) $(pool_disk); do
+        standing_on "${disk##*/}"
+    done
+}
+
+remove_dm_devices() {
+    dm_devices | while read -r name; do
+        # Without udev, which may not run here, the removal would wait for it for ever.
+        dmsetup remove --noudevsync -- "$name" 2>/dev/null
+    done
+}
+
+empty_pool_disk() {
+    disk=$(pool_disk) && [ -n "$disk" ] || return 0
+    # The engine calls its group so. A group of that name on another disk is not ours.
+    if [ "$(pvs --noheadings --options vg_name "$disk" 2>/dev/null | tr -d ' ')" = docker ]; then
+        vgremove --quiet --quiet --force --force --yes docker && rm -f /etc/lvm/profile/docker-thinpool.profile
+        pvremove --quiet --quiet --force --force --yes "$disk"
+    fi >/dev/null 2>&1
 }
 
 kill_all() {
@@ -71,7 +116,7 @@ remove_cgroups() {
     done
 }
 
-if [ ! -e "$ROOT" ] && [ -z "$(mounts)" ] && [ -z "$(engine_pids)" ] && [ -z "$(container_pids)" ]; then
+if [ ! -e "$ROOT" ] && [ -z "$(mounts)$(engine_pids)$(container_pids)$(own_pool)$(loops)" ]; then
     remove_cgroups
     exit 0
 fi
@@ -90,28 +135,37 @@ while ! kill_all KILL; do
     sleep 0.1
 done
 
+busy() {
+    mounts
+    own_pool
+    dm_devices
+    loops
+}
+
 round=0
-while [ -n "$(mounts)" ] || [ -n "$(loops)" ]; do
+while [ -n "$(busy)" ]; do
     mounts | while read -r point; do
         point=$(printf '%b' "$point")
         umount -- "$point" 2>/dev/null || { [ "$round" -gt 20 ] && umount --lazy -- "$point" 2>/dev/null; }
     done
     unmount_elsewhere
+    [ -z "$(own_pool)" ] || zpool destroy -f "$POOL" 2>/dev/null
+    remove_dm_devices
     for device in $(loops); do
         losetup --detach "$device" 2>/dev/null
     done
-    [ -z "$(mounts)" ] && [ -z "$(loops)" ] && break
+    [ -n "$(busy)" ] || break
     round=$((round + 1))
     [ "$round" -lt 50 ] || break
     kill_all KILL
     sleep 0.1
 done
 
+empty_pool_disk
 remove_shim_sockets
 remove_cgroups
-left="$(mounts) $(loops)"
-if [ -n "$(printf '%s' "$left" | tr -d ' \n')" ]; then
-    printf 'cowbench: still in use: %s; see: fuser -vm %s/m\n' "$left" "$ROOT" >&2
+if [ -n "$(busy)" ]; then
+    printf 'cowbench: still in use: %s; see: fuser -vm %s/m\n' "$(busy | tr '\n' ' ')" "$ROOT" >&2
     exit 20
 fi
 # Only now: with the disk still mounted this would delete through the mount, slowly.

@@ -2,7 +2,7 @@
 
 import json
 
-from stacks.server import Credential, Server
+from stacks.server import NOT_FLUSHED, Credential, Server
 
 
 def _command(address: str) -> tuple[str, ...]:
@@ -43,7 +43,9 @@ SERVER = Server(
     environment=lambda _: {},
     files=_files,
     quirks=(
-        "A write is acknowledged from the page cache: it is not flushed to the disk first.",
+        NOT_FLUSHED,
         "A deleted object frees no disk space until its volume is compacted.",
     ),
+    # It flushes only below paths that `fs.configure -fsync` names, and the filer's own records not even there.
+    flushes_before_answer=False,
 )

@@ -99,6 +99,15 @@ def _nobody_there(evidence: Evidence) -> Evidence:
     return replace(evidence, targets=(replace(first, endpoint="http://127.0.0.1:1"), *others))
 
 
+def _dead_engine(evidence: Evidence) -> Evidence:
+    first, *_ = evidence.targets
+    return replace(evidence, now={first.cell.host: "the engine does not answer"})
+
+
+def _reconnected(evidence: Evidence) -> Evidence:
+    return replace(evidence, results=tuple(replace(each, reconnects=each.trial.index % 2) for each in evidence.results))
+
+
 FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     "server_answers": (_nobody_there, "does not answer"),
     "driver_in_use": (lambda evidence: _planned(evidence, driver="overlay2"), "planned storage driver overlay2, in use is btrfs"),
@@ -121,7 +130,10 @@ FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     "ran_out": (lambda evidence: _stamped(evidence, "ran_out"), "6 of 6 trials of put (100%)"),
     "held_up": (lambda evidence: _stamped(evidence, "held_up"), "6 of 6 trials of put (100%)"),
     "stolen": (lambda evidence: _stamped(evidence, "stolen"), "6 of 6 trials of put (100%)"),
+    "worker_lost": (lambda evidence: _stamped(evidence, "worker_lost"), "6 of 6 trials of put (100%)"),
     "steady": (_ramped, "were not steady"),
+    "engine_survived": (_dead_engine, "could not be asked"),
+    "reconnected": (_reconnected, "6 connections to load generators were lost and made again, in 6 of 12 trials"),
 }
 """For each check what makes sound evidence unsound, and words that it then says."""
 
@@ -181,7 +193,7 @@ def test_a_fault_of_one_kind_is_found_by_no_other_check_of_that_moment(check: Ch
 
 def test_a_check_before_the_load_needs_no_results(check: Check, sound: Evidence) -> None:
     unsound = FAULTS[check.name][0](sound)
-    found = check.look(replace(unsound, workloads=(), results=(), parts=()))
+    found = check.look(replace(unsound, workloads=(), results=(), parts=(), now={}))
 
     assert bool(found) == (check.when == "before")
 

@@ -33,7 +33,7 @@ def test_it_runs_on_some_filesystem(driver: Driver) -> None:
 
 def test_its_storage_options_are_its_own(driver: Driver) -> None:
     """An engine refuses to start over an option of another driver."""
-    prefix = {"devicemapper": "dm"}.get(driver.name, driver.name)
+    prefix = {"devicemapper": "dm"}.get(driver.storage_driver, driver.storage_driver)
     assert [option for option in driver.storage_options if not option.startswith(f"{prefix}.")] == []
 
 
@@ -46,10 +46,23 @@ def test_what_it_needs_beyond_the_kernel_can_be_installed(driver: Driver) -> Non
 
 
 def test_the_knowledge_knows_it(driver: Driver) -> None:
-    assert driver.name in set(knowledge.drivers())
+    kind = {"graphdriver": "graphdriver", "containerd": "snapshotter"}[driver.image_store]
+    assert knowledge.drivers()[driver.storage_driver].kind == kind
 
 
-def test_hosts_can_be_made_with_its_first_filesystem_or_it_is_left_out(driver: Driver) -> None:
-    """A driver whose filesystem no script makes yet may be planned, but then the plan leaves it out with a reason."""
-    made_here = [name for name in driver.backing_filesystems if name in host_setup.FILESYSTEMS]
-    assert made_here or driver.kernel_modules
+def test_hosts_can_be_made_with_every_filesystem_it_runs_on(driver: Driver) -> None:
+    assert set(driver.backing_filesystems) <= set(host_setup.FILESYSTEMS)
+
+
+def test_where_it_runs_on_xfs_it_is_offered_without_file_types_too(driver: Driver) -> None:
+    """Whether it can work there is for the rules to say, with the reason."""
+    assert ("xfs" in driver.backing_filesystems) == ("xfs-ftype0" in driver.backing_filesystems)
+
+
+def test_it_names_the_disk_that_it_wants_and_no_other(driver: Driver) -> None:
+    assert any("{pool}" in option for option in driver.storage_options) == driver.wants_whole_disk
+
+
+def test_the_containerd_store_is_asked_for_aloud(driver: Driver) -> None:
+    """Engines before 29 keep their graph driver otherwise."""
+    assert (driver.image_store == "containerd") == driver.features.get("containerd-snapshotter", False)

@@ -11,7 +11,7 @@ import pytest
 from bench import checks, clients, report, workloads
 from bench.records import AXES
 from bench.report.tables import MARKS
-from stacks import clouds, drivers, engines, matrix, servers
+from stacks import axes, clouds, drivers, engines, hosts, logs, machine_definition, machine_image, matrix, plan, servers
 from stacks.value import Value
 from tests.docs.documents import DOCUMENTS, ROOT, anchors, code, fences, links, prose, rows, text
 
@@ -47,9 +47,63 @@ def test_the_drivers_run_on_the_filesystems_that_the_readme_lists() -> None:
 
 
 def test_every_axis_has_a_row() -> None:
-    assert [axis.strip("` ") for row in rows("README.md", "axis") for axis in row[0].split(",")] == [
-        axis for group in ("cloud", "region instance_type machine_image", "disk", "engine", *AXES[6:]) for axis in group.split()
-    ]
+    assert [row[0].strip("`") for row in rows("README.md", "axis")] == list(AXES)
+
+
+@pytest.mark.parametrize("cloud", clouds.CLOUDS)
+def test_every_value_of_a_clouds_axes_is_named(cloud: str) -> None:
+    said = code("README.md")
+
+    assert {axis: set(values or ()) - said for axis, values in clouds.load(cloud).axes.items() if set(values or ()) - said} == {}
+    assert {axis for axis, value in axes.usual(cloud, "").items() if value not in said} == set()
+
+
+@pytest.mark.parametrize("document", ["README.md", "images/README.md"])
+def test_the_machine_images_are_those_that_can_be_built(document: str) -> None:
+    """With the kernel and the engine that their definitions promise."""
+    said = {row[0].strip("`"): (row[1].split()[0], row[2]) for row in rows(document, "machine image")}
+    promised = {name: machine_image.facts(name) for name in machine_image.names()}
+
+    assert said == {
+        name: (".".join(str(facts["kernel"]).split(".")[:2]), str(facts["docker"])) for name, facts in promised.items()
+    }
+
+
+def test_the_machine_image_that_is_shown_whole_is_the_one_in_use() -> None:
+    (shown,) = fences("README.md", "toml")
+
+    assert shown == (machine_definition.FOLDER / "debian-bookworm-backports.toml").read_text(encoding="utf-8")
+
+
+def test_every_part_of_a_log_is_named() -> None:
+    assert set(logs.PARTS) - code("README.md") == set()
+
+
+def test_every_matrix_that_comes_along_is_linked() -> None:
+    assert {f"stacks/matrices/{path.name}" for path in (ROOT / "stacks/matrices").glob("*.yaml")} - set(
+        links("README.md")
+    ) == set()
+
+
+def test_the_kernel_bench_is_as_large_as_the_readme_says() -> None:
+    wanted = matrix.read(ROOT / "stacks/matrices/kernels.yaml")
+    cells, load = plan.expand(wanted), wanted.load
+    vms = hosts.targets("a", cells, load.generators)
+    trials = len(cells) * len(load.workloads) * load.blocks
+
+    assert (
+        f"{len(cells)} cells on {len(vms)} VMs under {len(load.workloads)} workloads in {load.blocks} blocks, {trials}\ntrials"
+        in prose("README.md")
+    )
+
+
+def test_the_cells_of_the_one_vm_are_called_as_the_readme_calls_them(tmp_path: Path) -> None:
+    (whole,) = (each for each in WHOLE_MATRICES if "name: one-vm" in each)
+    cells = plan.expand(matrix.read(written(tmp_path, whole)))
+    said = set(re.findall(r"\bqemu-[a-z0-9-]+-(?:layer|volume)-[a-z0-9-]+", text("README.md")))
+
+    assert said == {cell.name for cell in cells}
+    assert f"one-vm/ssh/{cells[0].host}.config {cells[0].host}" in text("README.md")
 
 
 @pytest.mark.parametrize("whole", WHOLE_MATRICES, ids=lambda whole: whole.split("\n")[1][:30])

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import InputError
-from bench.records import Reference, Workload
+from bench.records import Generators, Reference, Workload
 from stacks import clouds, drivers, matrix, plan, quantity
 
 MATRICES = sorted((Path(matrix.__file__).parent / "matrices").glob("*.yaml"))
@@ -20,6 +20,17 @@ axes:
   driver: overlay2
 load:
   workloads: {op: put, object_size: 4KiB}
+"""
+
+WITH_GENERATORS = """\
+schema: 1
+name: small
+axes:
+  cloud: qemu
+  driver: overlay2
+load:
+  generators: {generators}
+  workloads: {{op: put, object_size: 4KiB}}
 """
 
 FULL = """\
@@ -121,6 +132,26 @@ def test_what_is_left_out_takes_its_default(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "count", "instance_type", "machine_image"),
+    [
+        ("1", 1, "", ""),
+        ("{count: 16}", 16, "", ""),
+        ("{count: 2, instance_type: 2cpu-1GiB, machine_image: debian-bookworm}", 2, "2cpu-1GiB", "debian-bookworm"),
+    ],
+)
+def test_load_generators_are_counted_and_the_rest_is_the_clouds_own(
+    tmp_path: Path, written: str, count: int, instance_type: str, machine_image: str
+) -> None:
+    load = read(tmp_path, WITH_GENERATORS.format(generators=written)).load
+
+    assert load.generators == Generators(count=count, instance_type=instance_type, machine_image=machine_image)
+
+
+def test_without_a_word_of_generators_there_are_none(tmp_path: Path) -> None:
+    assert read(tmp_path, SMALL).load.generators is None
+
+
 def test_mixed_without_shares_takes_the_usual_ones(tmp_path: Path) -> None:
     (workload,) = read(tmp_path, SMALL.replace("op: put", "op: mixed")).load.workloads
 
@@ -191,7 +222,9 @@ def test_the_default_matrix_allows_comparisons_of_six_drivers_and_their_control_
     default = matrix.read(MATRICES[0].with_name("default.yaml"))
     cells = plan.expand(default)
 
-    assert {cell.driver for cell in cells} == set(drivers.DRIVERS)
+    on_every_host = {name for name in drivers.DRIVERS if not drivers.load(name).wants_whole_disk}
+    graph_drivers = {name for name in on_every_host if drivers.load(name).image_store == "graphdriver"}
+    assert {cell.driver for cell in cells} == graph_drivers
     assert {cell.backing_filesystem for cell in cells if cell.driver == "overlay2"} == {"ext4", "xfs"}
     assert len([cell for cell in cells if cell.data_placement == "volume"]) * 2 == len(cells) == 18
     assert default.load.blocks >= 6

@@ -1,0 +1,106 @@
+"""What the parts of a cell said: the VM's console, its set-up, the engine, the server."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import docker.errors
+import requests.exceptions
+
+from bench.errors import DeployError, InputError
+from stacks import connection, reach, state, sweep, user_data, vm_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.records import GeneratorHost, Target
+
+Part = Literal["console", "setup", "engine", "server"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+_LIMIT_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """The last lines of what one part said."""
+
+    part: Part
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A host of a stack as far as it is known: `container` is empty where no server runs, `reach` where nothing answers."""
+
+    stack: str
+    host: str
+    engine_url: str = ""
+    reach: tuple[str, ...] = ()
+    container: str = ""
+
+
+def place(stack: str, name: str, targets: Sequence[Target], generators: Sequence[GeneratorHost]) -> Place:
+    """The host that is meant by the name of a cell or a host. Raises InputError naming those that there are."""
+    for target in targets:
+        if name in {target.cell.name, target.cell.host}:
+            container = f"cowbench-{target.cell.name}"
+            return Place(
+                stack=stack, host=target.cell.host, engine_url=target.engine_url, reach=target.reach, container=container
+            )
+    for generator in generators:
+        if name == generator.name:
+            return Place(
+                stack=stack, host=name, engine_url=generator.engine_url, reach=generator.reach, container="cowbench-load"
+            )
+    left = {host.host for host in sweep.hosts(stack)}
+    if name in left:
+        return Place(stack=stack, host=name)
+    known = [target.cell.name for target in targets] + [generator.name for generator in generators] or sorted(left)
+    raise InputError(
+        f"stack {stack} has no cell or host {name}",
+        where="logs",
+        next_step=f"name one of {', '.join(known)}" if known else "nothing of this stack is left; cowbench up MATRIX",
+    )
+
+
+def read(where: Place, parts: Sequence[Part], lines: int) -> Iterator[Log]:
+    """The last `lines` of each part that there is. A host that does not answer still has a console."""
+    readers: Mapping[Part, Callable[[Place, int], str]] = {
+        "console": _console,
+        "setup": lambda place, count: _file(place, "up.log", count),
+        "engine": lambda place, count: _file(place, "dockerd.log", count),
+        "server": _server,
+    }
+    for part in parts:
+        if text := readers[part](where, lines).rstrip():
+            yield Log(part=part, text=text)
+
+
+def _console(where: Place, lines: int) -> str:
+    return "\n".join(vm_process.console(state.host_dir(where.stack, where.host)).splitlines()[-lines:])
+
+
+def _file(where: Place, name: str, lines: int) -> str:
+    if not where.reach:
+        return ""
+    path = shlex.quote(f"{_root(where)}/{name}")
+    done = reach.run(where.reach, f"if [ -e {path} ]; then tail -n {lines} {path}; fi", timeout_s=_LIMIT_S)
+    return done.stdout if done.returncode == 0 else f"(the host does not answer: {done.stderr.strip()})"
+
+
+def _root(where: Place) -> str | Path:
+    return state.host_dir(where.stack, where.host) if where.reach == reach.HERE else user_data.ROOT
+
+
+def _server(where: Place, lines: int) -> str:
+    if not where.engine_url:
+        return ""
+    try:
+        with connection.engine(where.engine_url, where.stack) as engine:
+            return str(engine.containers.get(where.container).logs(tail=lines).decode(errors="replace"))
+    except (DeployError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        return f"(the engine does not answer: {error})"

@@ -1,0 +1,88 @@
+"""The cloud-init text of a VM, the same on every cloud: let the operator in, say the host key aloud, ready the host. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import yaml
+
+ROOT = "/var/lib/cowbench/host"
+"""The host directory on every VM: what `stacks.host_setup` calls `root`."""
+
+HOST_KEY_MARK = "cowbench-host-key"
+"""Begins the line of the console that tells the host's public key: only the VM and its cloud write there."""
+
+_SAY_HOST_KEY = f"""\
+mkdir -p {ROOT}
+key=/etc/ssh/ssh_host_ed25519_key
+if [ ! -e {ROOT}/host-key ]; then
+    # An image may bring a key that others know too.
+    rm -f /etc/ssh/ssh_host_*
+    ssh-keygen -q -t ed25519 -N '' -f $key && touch {ROOT}/host-key
+fi
+console=/dev/console
+[ -c /dev/ttyS0 ] && console=/dev/ttyS0
+printf '\\n{HOST_KEY_MARK} %s\\n' "$(cut -d' ' -f1,2 $key.pub)" >$console
+"""
+
+_EVERY_BOOT = f"""\
+#!/bin/sh
+# At every boot, also after a power loss: the set-up is written to be run again.
+rm -f {ROOT}/up.status
+sh {ROOT}/up.sh >{ROOT}/up.log 2>&1
+status=$?
+echo "$status" >{ROOT}/up.status.new && mv {ROOT}/up.status.new {ROOT}/up.status
+[ "$status" -eq 0 ] || tail -n 20 {ROOT}/up.log >/dev/console
+"""
+
+
+class _Literal(str):
+    __slots__ = ()
+
+
+def render(*, host: str, public_key: str, up_script: str) -> str:
+    """The user-data. It holds no secret: what runs on the VM, or asks a cloud's metadata service, can read it.
+
+    The host key is made on the VM at its first boot. The set-up's status stands in `up.status` of the host directory, its
+    words in `up.log`.
+    """
+    document = {
+        "hostname": host,
+        "disable_root": False,
+        "ssh_pwauth": False,
+        "ssh_deletekeys": False,
+        "users": [{"name": "root", "ssh_authorized_keys": [public_key]}],
+        "package_update": False,
+        "package_upgrade": False,
+        "bootcmd": [["sh", "-c", _Literal(_SAY_HOST_KEY)]],
+        "write_files": [
+            {"path": f"{ROOT}/up.sh", "permissions": "0700", "content": _Literal(up_script)},
+            {"path": "/var/lib/cloud/scripts/per-boot/cowbench", "permissions": "0755", "content": _Literal(_EVERY_BOOT)},
+        ],
+    }
+    return "#cloud-config\n" + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+
+
+def host_key(console: str) -> str:
+    """The host's public key (`ssh-ed25519 AAAA…`) in the text of its console, or empty: the last one that it told."""
+    # 68 characters are an Ed25519 public key in base64: a line that is still being written is shorter.
+    told = re.findall(rf"{HOST_KEY_MARK} (ssh-ed25519 [A-Za-z0-9+/=]{{68}})\s", console)
+    return str(told[-1]) if told else ""
+
+
+def wait_until_set_up(*, limit_s: int) -> str:
+    """A shell command that ends when cloud-init has, and prints the set-up's status; prints nothing after `limit_s` seconds."""
+    done = f"[ -e {shlex.quote(ROOT)}/up.status ] && [ -e /run/cloud-init/result.json ]"
+    return f"n=0; until {done}; do n=$((n+1)); [ $n -lt {limit_s * 4} ] || exit 0; sleep 0.25; done; cat {ROOT}/up.status"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Scripts as literal blocks: whoever debugs a VM reads them."""
+
+
+def _literal(dumper: yaml.SafeDumper, text: _Literal) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
+
+
+_Dumper.add_representer(_Literal, _literal)

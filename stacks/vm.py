@@ -1,0 +1,138 @@
+"""A virtual machine under QEMU as a value: its command line and the texts of its seed. Pure; `stacks.vm_process` runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SSH_PORT = 7722
+"""Where the operator reaches a VM's SSH. Not 22: this machine's own server holds that one on all its addresses."""
+
+_GUEST = "10.0.2.15"
+"""The address that QEMU's user-mode network gives its one guest; the gateway and resolver below are QEMU's own."""
+
+_EMULATED_CPU = "Nehalem,-cx16"
+"""With cmpxchg16b, kernel 6.12 dies of double faults under multi-threaded emulation, in about every second boot (QEMU 7.2).
+
+An older model than `max`: emulating newer vector units makes a boot several times slower.
+"""
+
+_KERNEL_WORDS = "root=/dev/nvme0n1 rw console=ttyS0 panic=-1 net.ifnames=0 quiet systemd.show_status=0 fsck.mode=skip"
+"""`panic=-1` with QEMU's `-no-reboot` ends a VM whose kernel died, so that it is noticed at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vm:
+    """What a VM is made of. Everything of it lies in `root`; `listeners` pairs an address with the ports that are open on it.
+
+    `address` is where the operator reaches it (127.77.a.b), the same last two numbers name it on the private network
+    (10.77.a.b). `kernel` is None for an image with a bootloader of its own. `pool_bytes` is 0 without a second disk.
+    `images` are tars of container images by the serial number of the disk that each one is put on. `group` is the multicast
+    address and port of the stack's private network.
+    """
+
+    name: str
+    root: Path
+    image: Path
+    kernel: Path | None
+    cpus: int
+    memory_bytes: int
+    data_bytes: int
+    pool_bytes: int
+    images: dict[str, Path]
+    address: str
+    listeners: dict[str, tuple[int, ...]]
+    open_ports: bool
+    group: str
+    accelerated: bool
+
+
+def private(address: str) -> str:
+    """The address on the private network of what the operator reaches at `address`."""
+    return f"10.{address.partition('.')[2]}"
+
+
+def command(vm: Vm) -> tuple[str, ...]:
+    """QEMU's command line. It goes to the background by itself, its pid in `qemu.pid`, its monitor at `qmp.sock`."""
+    return (
+        "qemu-system-x86_64",
+        *("-name", vm.name, "-machine", "q35", *_processor(vm), "-smp", str(vm.cpus), "-m", str(vm.memory_bytes >> 20)),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-serial", f"file:{vm.root}/console.log"),
+        *_boot(vm),
+        *_disk(vm, "data0", "raw"),
+        *(_disk(vm, "pool0", "raw") if vm.pool_bytes else ()),
+        *_device("seed", f"file={vm.root}/seed.iso,format=raw,readonly=on"),
+        *(word for name, tar in vm.images.items() for word in _device(name, f"file={tar},format=raw,readonly=on")),
+        *_network(vm),
+        *("-device", "virtio-rng-pci"),
+        *("-qmp", f"unix:{vm.root}/qmp.sock,server=on,wait=off", "-pidfile", f"{vm.root}/qemu.pid", "-daemonize"),
+    )
+
+
+def _processor(vm: Vm) -> tuple[str, ...]:
+    if vm.accelerated:
+        return ("-accel", "kvm", "-cpu", "host")
+    # An image of another distribution may want x86-64-v2, which has cmpxchg16b.
+    return ("-accel", "tcg,thread=multi,tb-size=256", "-cpu", _EMULATED_CPU if vm.kernel else "Nehalem")
+
+
+def _boot(vm: Vm) -> tuple[str, ...]:
+    """Our own images boot without an initrd: NVMe and ext4 are built into Debian's cloud kernels, virtio's disks are not."""
+    root = f"if=none,id=root,file={vm.root}/root.qcow2,format=qcow2,cache=unsafe,discard=unmap"
+    if vm.kernel is None:
+        return ("-drive", root, "-device", "virtio-blk-pci,drive=root,serial=root,bootindex=0")
+    return ("-drive", root, "-device", "nvme,drive=root,serial=root", "-kernel", str(vm.kernel), "-append", _words(vm))
+
+
+def _words(vm: Vm) -> str:
+    # An emulated processor has nothing to mitigate, and pays for it all the same. A real one keeps what its users have.
+    return _KERNEL_WORDS if vm.accelerated else f"{_KERNEL_WORDS} mitigations=off audit=0"
+
+
+def _disk(vm: Vm, name: str, form: str) -> tuple[str, ...]:
+    # Flushes are not passed on to this machine's disk: they would measure it. What the VM has written is safe when QEMU dies.
+    return _device(name, f"file={vm.root}/{name}.{form},format={form},cache=unsafe,discard=unmap")
+
+
+def _device(name: str, drive: str) -> tuple[str, ...]:
+    return ("-drive", f"if=none,id={name},{drive}", "-device", f"virtio-blk-pci,drive={name},serial={name}")
+
+
+def _network(vm: Vm) -> tuple[str, ...]:
+    """The operator's side, with only the ports that are open; and the private network of the stack's VMs."""
+    doors = [f"hostfwd=tcp:{vm.address}:{SSH_PORT}-:22"]
+    if vm.open_ports:
+        doors += [
+            f"hostfwd=tcp:{address}:{port}-{private(address)}:{port}" for address, ports in vm.listeners.items() for port in ports
+        ]
+    return (
+        *("-netdev", f"user,id=n0,{','.join(doors)}", "-device", f"virtio-net-pci,netdev=n0,mac={_mac(vm, 0)},romfile="),
+        *("-netdev", f"socket,id=n1,mcast={vm.group},localaddr=127.0.0.1"),
+        *("-device", f"virtio-net-pci,netdev=n1,mac={_mac(vm, 1)},romfile="),
+    )
+
+
+def _mac(vm: Vm, card: int) -> str:
+    third, fourth = (int(part) for part in vm.address.split(".")[2:])
+    return f"52:54:00:{card:02x}:{third:02x}:{fourth:02x}"
+
+
+def network_config(vm: Vm) -> str:
+    """cloud-init's network configuration, version 1: the form that every cloud-init since 0.7 reads."""
+    outside = {"type": "static", "address": f"{_GUEST}/24", "gateway": "10.0.2.2", "dns_nameservers": ["10.0.2.3"]}
+    inside = [{"type": "static", "address": f"{private(address)}/16"} for address in (vm.address, *vm.listeners)]
+    cards = [
+        {"type": "physical", "name": "eth0", "mac_address": _mac(vm, 0), "subnets": [outside]},
+        {"type": "physical", "name": "eth1", "mac_address": _mac(vm, 1), "subnets": inside},
+    ]
+    return json.dumps({"version": 1, "config": cards}, indent=1) + "\n"
+
+
+def meta_data(vm: Vm, incarnation: str) -> str:
+    """cloud-init's meta-data. Another instance id is another VM: what runs once per instance runs again."""
+    return json.dumps({"instance-id": incarnation, "local-hostname": vm.name}) + "\n"

@@ -1,0 +1,152 @@
+"""A VM's life on this machine: made, booted, waited for, looked at when it does not come up. Ended with its host directory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+
+from bench.errors import DeployError
+from stacks import reach as reaching
+from stacks import setup_failure, ssh, user_data, vm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_START_LIMIT_S = 60
+_BOOT_LIMIT_S = 300
+"""From power on to a host key and an SSH greeting: about 20 s emulated on an idle machine, several times that on a busy one."""
+_SETUP_LIMIT_S = 600
+"""From there to a ready engine: seconds where the image brings it, minutes where packages are installed first."""
+_POLL_S = 0.2
+_CONSOLE_LINES = 15
+_OWNER_MARK = "COWBENCH_OWNER"
+
+
+def create_disks(machine: vm.Vm, *, user_data_text: str, incarnation: str) -> None:
+    """Make the disks and the seed in the VM's directory. Sparse: they take room as the VM writes."""
+    root = machine.root
+    _tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(machine.image), "-F", "qcow2", str(root / "root.qcow2"))
+    for name, size_bytes in (("data0", machine.data_bytes), ("pool0", machine.pool_bytes)):
+        if size_bytes:
+            _tool("qemu-img", "create", "-q", "-f", "raw", str(root / f"{name}.raw"), str(size_bytes))
+    seed = root / "seed"
+    seed.mkdir(exist_ok=True)
+    texts = {
+        "user-data": user_data_text,
+        "meta-data": vm.meta_data(machine, incarnation),
+        "network-config": vm.network_config(machine),
+    }
+    for name, text in texts.items():
+        (seed / name).write_text(text)
+    files = [str(seed / name) for name in texts]
+    _tool("genisoimage", "-quiet", "-output", str(root / "seed.iso"), "-volid", "cidata", "-joliet", "-rock", *files)
+
+
+def power_on(root: Path, command: Sequence[str], owner: str) -> None:
+    """Start QEMU; a VM that runs already stays as it is. The command is kept, so that the VM can be started again as it was."""
+    if running(root):
+        return
+    (root / "qemu.json").write_text(json.dumps({"command": list(command), "owner": owner}))
+    console = root / "console.log"
+    if console.exists():
+        # QEMU would begin the file anew, and what a VM said before it lost its power is worth reading.
+        with (root / "console.old.log").open("a") as old:
+            old.write(console.read_text(errors="replace"))
+    # The mark in its environment is how a VM is found again when every file of it is gone.
+    done = subprocess.run(
+        command, env={**os.environ, _OWNER_MARK: owner}, capture_output=True, text=True, timeout=_START_LIMIT_S, check=False
+    )
+    if done.returncode != 0:
+        raise setup_failure.explained(f"QEMU did not start\n{done.stderr.strip()}", host=root.name)
+
+
+def power_on_again(root: Path) -> None:
+    """Start a VM that was made here before, with its disks as they are."""
+    kept = json.loads((root / "qemu.json").read_text())
+    power_on(root, kept["command"], kept["owner"])
+
+
+def pull_the_plug(root: Path) -> None:
+    """End the VM as a power loss would: what its kernel had not yet written to its disks is gone."""
+    process = _process(root)
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            process.wait(30)
+
+
+def running(root: Path) -> bool:
+    """Whether the VM of this directory runs."""
+    return _process(root) is not None
+
+
+def _process(root: Path) -> psutil.Process | None:
+    """The very QEMU of this directory: after a kill its pid file stays, and the number may belong to another process."""
+    try:
+        process = psutil.Process(int((root / "qemu.pid").read_text()))
+        if f"{root}/qemu.pid" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    except (OSError, ValueError, psutil.Error):
+        pass
+    return None
+
+
+def wait_for_host_key(root: Path, address: str) -> str:
+    """Wait until the VM has told its host key on the console and greets by SSH; the key. Raises DeployError with the console."""
+    deadline = time.monotonic() + _BOOT_LIMIT_S
+    while time.monotonic() < deadline:
+        key = user_data.host_key(console(root))
+        if key and ssh.answers(address, vm.SSH_PORT):
+            return key
+        if not running(root):
+            raise _came_to_nothing(root, "the VM ended while it booted")
+        time.sleep(_POLL_S)
+    raise _came_to_nothing(root, f"no SSH within {_BOOT_LIMIT_S} s")
+
+
+def wait_until_set_up(root: Path, reach: Sequence[str]) -> None:
+    """Wait until cloud-init is done and the engine answers. Raises DeployError with the words of whoever failed."""
+    done = reaching.run(reach, user_data.wait_until_set_up(limit_s=_SETUP_LIMIT_S), timeout_s=_SETUP_LIMIT_S + 60)
+    status = done.stdout.strip()
+    if status == "0":
+        return
+    if status:
+        said = reaching.run(reach, f"cat {user_data.ROOT}/up.log", timeout_s=60).stdout
+        raise setup_failure.explained(said.strip(), host=root.name)
+    if done.returncode != 0:
+        raise _came_to_nothing(root, f"SSH ended while the host was being set up ({done.stderr.strip() or 'it said nothing'})")
+    log = reaching.run(reach, "grep -E 'WARN|ERROR|Traceback' /var/log/cloud-init.log | tail -n 12", timeout_s=60).stdout
+    raise _came_to_nothing(root, f"cloud-init was not done within {_SETUP_LIMIT_S} s", log)
+
+
+def console(root: Path) -> str:
+    """What the VM said on its console since it was last powered on."""
+    try:
+        return (root / "console.log").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _came_to_nothing(root: Path, what: str, log: str = "") -> DeployError:
+    lines = [line.rstrip() for line in console(root).splitlines() if line.strip()][-_CONSOLE_LINES:]
+    said = [*lines, *(["cloud-init's log:", *log.strip().splitlines()] if log.strip() else [])]
+    return setup_failure.explained("\n".join([*(said or ["(the console is empty)"]), what]), host=root.name)
+
+
+def _tool(*command: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_START_LIMIT_S)
+    except FileNotFoundError as error:
+        raise DeployError(f"{command[0]} is not installed", next_step="make setup-vms") from error
+    except subprocess.SubprocessError as error:
+        said = str(getattr(error, "stderr", "") or error).strip()
+        raise DeployError(
+            f"{command[0]} failed: {said}", next_step="free some space if the disk is full, then try again"
+        ) from error

@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from bench import knowledge
 from stacks import drivers, engines, host_setup
 
 GOLDEN = Path(__file__).parent.parent / "golden/host_setup"
-PAIRS = [(name, fs) for name in drivers.DRIVERS for fs in drivers.load(name).backing_filesystems if fs in host_setup.FILESYSTEMS]
+PAIRS = [(name, fs) for name in drivers.DRIVERS for fs in drivers.load(name).backing_filesystems]
 
 
-def setup(driver: str, filesystem: str, *, device: str = "", install: bool = False) -> host_setup.HostSetup:
+def setup(driver: str, filesystem: str, *, device: str = "", install: bool = False, pool: str = "") -> host_setup.HostSetup:
     return host_setup.HostSetup(
         root="/var/lib/cowbench/h/demo/host",
         owner="0a1b2c3d.demo.host",
@@ -26,6 +28,7 @@ def setup(driver: str, filesystem: str, *, device: str = "", install: bool = Fal
         driver=drivers.load(driver),
         engine=engines.load("distribution"),
         install=install,
+        pool_device=pool or ("/dev/disk/by-id/virtio-pool0" if drivers.load(driver).wants_whole_disk else ""),
     )
 
 
@@ -72,9 +75,67 @@ def test_nothing_of_the_engine_lies_outside_its_root() -> None:
     assert [path for path in paths if not path.startswith("/var/lib/cowbench/h/demo/host/")] == []
 
 
-def test_the_driver_is_set_explicitly_so_that_the_engine_cannot_choose() -> None:
-    for driver, filesystem in PAIRS:
-        assert host_setup.daemon_json(setup(driver, filesystem))["storage-driver"] == driver
+@pytest.mark.parametrize(("driver", "filesystem"), PAIRS)
+def test_the_driver_is_set_explicitly_so_that_the_engine_cannot_choose(driver: str, filesystem: str) -> None:
+    config = host_setup.daemon_json(setup(driver, filesystem))
+
+    assert config["storage-driver"] == drivers.load(driver).storage_driver
+    assert ("features" in config) == (drivers.load(driver).image_store == "containerd")
+
+
+def test_a_driver_that_wants_a_disk_of_its_own_is_not_set_up_without() -> None:
+    with pytest.raises(ValueError, match="disk of its own"):
+        host_setup.render_up(replace(setup("devicemapper-direct", "ext4"), pool_device=""))
+
+
+@pytest.mark.parametrize(("driver", "filesystem"), PAIRS)
+def test_what_is_known_of_a_host_is_in_the_words_of_the_rules(driver: str, filesystem: str) -> None:
+    known = host_setup.facts(drivers.load(driver), filesystem)
+
+    assert knowledge.judge(known)  # raises for a word that no rule knows
+    assert known["d_type"] is host_setup.d_type(filesystem) is (filesystem != "xfs-ftype0")
+
+
+@pytest.mark.parametrize(
+    ("driver", "filesystem", "engine", "rules"),
+    [
+        ("overlay2", "xfs-ftype0", "20.10.5", {"FS02"}),
+        ("overlay2", "xfs-ftype0", "26.1.5", {"FS01"}),
+        ("containerd-overlayfs", "xfs-ftype0", "26.1.5", {"FS06"}),
+        ("containerd-overlayfs", "ext4", "20.10.24", {"SEL20"}),
+        ("containerd-overlayfs", "ext4", "26.1.5", set()),
+        ("fuse-overlayfs", "xfs-ftype0", "20.10.5", set()),
+        ("vfs", "xfs-ftype0", "20.10.5", set()),
+        ("devicemapper", "xfs-ftype0", "20.10.5", set()),
+        ("devicemapper", "ext4", "26.1.5", {"SEL02"}),
+        ("devicemapper-direct", "ext4", "20.10.5", set()),
+        ("overlay", "ext4", "20.10.5", set()),
+        ("overlay", "ext4", "26.1.5", {"SEL01"}),
+        ("aufs", "ext4", "26.1.5", {"SEL01"}),
+        ("zfs", "zfs", "20.10.24", set()),
+    ],
+)
+def test_the_rules_stop_what_cannot_work_on_a_debian_and_nothing_else(
+    driver: str, filesystem: str, engine: str, rules: set[str]
+) -> None:
+    debian = {"docker": engine, "cgroup": "v2", "kernel": "6.12.0" if engine.startswith("26") else "5.10.0", "el7_build": None}
+
+    judged = knowledge.judge({**host_setup.facts(drivers.load(driver), filesystem), **debian})
+
+    assert {each.rule for each in judged if each.outcome == "matched" and each.level == "error"} == rules
+
+
+def test_only_loop_lvm_is_warned_of_for_its_loop_files() -> None:
+    warned = {
+        name: [each.rule for each in knowledge.judge(host_setup.facts(drivers.load(name), "ext4")) if each.outcome == "matched"]
+        for name in ("devicemapper", "devicemapper-direct", "overlay2")
+    }
+
+    assert {name: "DM01" in rules for name, rules in warned.items()} == {
+        "devicemapper": True,
+        "devicemapper-direct": False,
+        "overlay2": False,
+    }
 
 
 def test_taking_away_a_host_that_never_was_is_fine(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from bench.knowledge.conditions import condition
 from bench.knowledge.rules import Judgement, Rule
 from bench.knowledge.versions import version
 from stacks import drivers as members
+from stacks.filesystem import FILESYSTEMS
 
 RULES = {rule.id: rule for rule in knowledge.rules()}
 
@@ -390,11 +391,13 @@ def test_every_rule_says_what_is_wrong_and_what_to_do_and_where_that_is_written(
 
 def test_every_storage_driver_that_can_be_chosen_has_a_note_that_agrees_with_it() -> None:
     for name in members.DRIVERS:
-        member, note = members.load(name), knowledge.drivers()[name]
+        member = members.load(name)
+        note = knowledge.drivers()[member.storage_driver]
 
-        assert note.kind == "graphdriver"
+        assert note.kind == {"graphdriver": "graphdriver", "containerd": "snapshotter"}[member.image_store]
         assert note.module is None or note.module in member.kernel_modules
-        assert {"any"} & set(note.backing) or set(member.backing_filesystems) <= set(note.backing), name
+        made = {FILESYSTEMS[filesystem].mount_type for filesystem in member.backing_filesystems}
+        assert {"any"} & set(note.backing) or made <= set(note.backing), name
         assert {option.partition("=")[0] for option in member.storage_options} <= set(note.options)
 
 

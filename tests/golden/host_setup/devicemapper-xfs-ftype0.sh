@@ -1,0 +1,256 @@
+#!/bin/sh
+# shellcheck disable=SC3045 # ulimit -H is in every sh of a Linux distribution: dash, bash, busybox
+# Readies one host of the bench: data disk, filesystem, mount, engine. Safe to run again, also after a reboot or a power loss.
+# Exit codes: 0 the engine answers · 10 something is missing · 11 the disk · 12 the filesystem · 13 the mount · 14 the engine
+# The last line on stderr says why; for an engine, the end of its log stands before it.
+set -eu
+ROOT=/var/lib/cowbench/h/demo/host
+OWNER=0a1b2c3d.demo.host
+DEVICE=''
+DISK_BYTES=8589934592
+POOL_DEVICE=''
+MKFS='mkfs.xfs -q -f -m crc=0 -n ftype=0'
+MOUNT_TYPE=xfs
+MOUNT_OPTIONS=noatime
+MODULES='dm_thin_pool xfs'
+BINARIES='dockerd containerd runc thin_check lvm mkfs.xfs'
+PACKAGES_DEBIAN='docker.io apparmor lvm2 thin-provisioning-tools xfsprogs'
+PACKAGES_EL='docker lvm2 device-mapper-persistent-data xfsprogs'
+PACKAGES_SUSE='docker apparmor-parser lvm2 thin-provisioning-tools xfsprogs'
+INSTALL=no
+DAEMON_JSON='{
+  "bridge": "none",
+  "cgroup-parent": "/cowbench.0a1b2c3d.demo.host",
+  "data-root": "/var/lib/cowbench/h/demo/host/m/docker",
+  "exec-opts": [
+    "native.cgroupdriver=cgroupfs"
+  ],
+  "exec-root": "/var/lib/cowbench/h/demo/host/x",
+  "hosts": [
+    "unix:///var/lib/cowbench/h/demo/host/docker.sock"
+  ],
+  "ip6tables": false,
+  "iptables": false,
+  "log-driver": "json-file",
+  "log-opts": {
+    "max-file": "2",
+    "max-size": "1m"
+  },
+  "pidfile": "/var/lib/cowbench/h/demo/host/dockerd.pid",
+  "shutdown-timeout": 5,
+  "storage-driver": "devicemapper",
+  "storage-opts": [
+    "dm.xfs_nospace_max_retries=0"
+  ],
+  "userland-proxy": false
+}'
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export PATH COWBENCH_OWNER="$OWNER"
+POOL=cowbench.$OWNER
+
+fail() {
+    code=$1
+    shift
+    printf 'cowbench: %s\n' "$*" >&2
+    exit "$code"
+}
+
+engine_failed() {
+    # At level info an engine tells its life, and its containerd tries every snapshotter, used or not; why it ended is in the rest.
+    noise='level=info|grpc: addrConn'
+    grep -q containerd-snapshotter "$ROOT/daemon.json" || noise="$noise|io\.containerd\.snapshotter|could not use snapshotter"
+    grep -vE "$noise" "$ROOT/dockerd.log" | tail -n 12 >&2
+    fail 14 "$1"
+}
+
+open_files() {
+    # containerd 2 lowered the default to 1024: a server under load then fails with EMFILE, and it looks like the driver's fault.
+    # More than our own hard limit cannot be given where the capability to raise it is missing.
+    hard=$(ulimit -Hn)
+    if [ "$hard" = unlimited ] || [ "$hard" -gt 1048576 ]; then hard=1048576; fi
+    echo "$hard"
+}
+
+missing_binaries() {
+    for binary in $BINARIES; do
+        command -v "$binary" >/dev/null 2>&1 || printf '%s ' "$binary"
+    done
+}
+
+keep_other_engines_down() {
+    # A package starts its engine as soon as it is unpacked, and ours would take a running containerd into use as its own.
+    [ -d /run/systemd/system ] || return 0
+    for unit in docker.socket docker.service containerd.service; do
+        [ "$(readlink -f "/etc/systemd/system/$unit")" = /dev/null ] && continue
+        systemctl mask --quiet "$unit" 2>/dev/null || true
+        systemctl stop --quiet "$unit" 2>/dev/null || true
+    done
+    # An engine only looks whether this is there, not whether anyone listens.
+    systemctl is-active --quiet containerd.service || rm -f /run/containerd/containerd.sock
+}
+
+patiently() {
+    # A fresh VM may be upgrading itself: somebody else's lock is waited for. Any other failure does not mend itself.
+    waited_s=0
+    until timeout 300 "$@" >"$ROOT/packages.log" 2>&1; do
+        grep -qi 'could not get lock\|unable to lock' "$ROOT/packages.log" && [ "$waited_s" -lt 300 ] || return 1
+        waited_s=$((waited_s + 5))
+        sleep 5
+    done
+}
+
+install_packages() {
+    export DEBIAN_FRONTEND=noninteractive ZYPP_LOCK_TIMEOUT=300
+    # shellcheck disable=SC2086 # one word per package
+    if command -v apt-get >/dev/null; then
+        patiently apt-get update -q && patiently apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends $PACKAGES_DEBIAN
+    elif command -v dnf >/dev/null; then
+        patiently dnf -q -y install $PACKAGES_EL
+    elif command -v yum >/dev/null; then
+        patiently yum -q -y install $PACKAGES_EL
+    elif command -v zypper >/dev/null; then
+        patiently zypper --quiet --non-interactive install --no-recommends $PACKAGES_SUSE
+    else
+        echo 'no package manager that is known here: apt-get, dnf, yum, zypper' >"$ROOT/packages.log"
+        return 1
+    fi
+}
+
+has_module() {
+    # A filesystem that is built in has no module to load, but it is listed.
+    modprobe -q "$1" 2>/dev/null || grep -qw "$1" /proc/filesystems || [ -d "/sys/module/$1" ]
+}
+
+loop_device() {
+    # Direct I/O keeps the pages of the disk image out of the page cache: they would be cached twice.
+    losetup --find --show --direct-io=on "$1" 2>/dev/null || losetup --find --show "$1"
+}
+
+is_there() {
+    # A cloud may attach a disk after the VM has booted.
+    tries=0
+    until [ -b "$1" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 600 ] || return 1
+        sleep 0.1
+    done
+}
+
+make_filesystem() {
+    if [ "$MOUNT_TYPE" = zfs ]; then
+        # A set-up that was killed may have left its pool imported.
+        zpool destroy -f "$POOL" 2>/dev/null || true
+        $MKFS -m "$ROOT/m" "$POOL" "$DEVICE"
+    else
+        $MKFS "$DEVICE"
+    fi
+}
+
+mount_filesystem() {
+    if [ "$MOUNT_TYPE" != zfs ]; then
+        mount -t "$MOUNT_TYPE" -o "$MOUNT_OPTIONS" "$DEVICE" "$ROOT/m"
+    elif zpool list "$POOL" >/dev/null 2>&1; then
+        zfs mount "$POOL"
+    else
+        # The pool is on a partition that zpool made. Only our own device is searched: a pool of the same name may be elsewhere.
+        set --
+        for place in "$DEVICE" "$DEVICE-part1" "${DEVICE}p1" "${DEVICE}1"; do
+            [ ! -e "$place" ] || set -- "$@" -d "$place"
+        done
+        # After a power loss the pool still looks as if another boot had it in use.
+        zpool import -f -o cachefile=none "$@" "$POOL"
+    fi
+}
+
+is_ours() {
+    # A pid file may hold another process's number by now: after a kill, and above all after a reboot.
+    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ] && grep -qsaF -- "$ROOT/" "/proc/$1/cmdline"
+}
+
+ready_pool_device() {
+    # Where the reverse script finds it.
+    printf '%s\n' "$POOL_DEVICE" >"$ROOT/pool"
+    [ "$(pvs --noheadings --options vg_name "$POOL_DEVICE" 2>/dev/null | tr -d ' ')" = docker ] || return 0
+    if [ -e "$ROOT/m/docker/devicemapper/setup-config.json" ]; then
+        vgchange --quiet --activate y docker
+    else
+        # The engine was killed while it made its pool, and it refuses a disk that is in a volume group.
+        vgremove --quiet --quiet --force --force --yes docker && pvremove --quiet --quiet --force --force --yes "$POOL_DEVICE"
+    fi
+}
+
+# One run at a time: the reverse script waits for this lock, so it never tears down a host that is still growing.
+mkdir -p "$ROOT"
+exec 9>"$ROOT/lock"
+flock -w 120 9 || fail 10 "another set-up of $ROOT is under way; wait for it, or run: cowbench sweep"
+
+boot=$(cat /proc/sys/kernel/random/boot_id)
+if [ "$(cat "$ROOT/boot" 2>/dev/null)" != "$boot" ]; then
+    # Of another boot: sockets nobody listens on, and numbers of processes that are others' now. An engine kills what it takes for
+    # its old containerd.
+    rm -rf "$ROOT/x" "$ROOT/tmp" "$ROOT/docker.sock" "$ROOT/dockerd.pid"
+    printf '%s\n' "$boot" >"$ROOT/boot"
+fi
+
+[ "$INSTALL" = no ] || keep_other_engines_down
+if [ -n "$(missing_binaries)" ] && [ "$INSTALL" = yes ]; then
+    install_packages || {
+        tail -n 5 "$ROOT/packages.log" >&2
+        fail 10 "could not install what is missing: $(missing_binaries); is a package archive reachable from this host?"
+    }
+fi
+[ -z "$(missing_binaries)" ] || fail 10 "not on PATH: $(missing_binaries); install (names of Debian): $PACKAGES_DEBIAN"
+for module in $MODULES; do
+    has_module "$module" || fail 10 "kernel $(uname -r) has no $module, neither built in nor as a module; use another kernel or another cell"
+done
+
+if [ -z "$DEVICE" ]; then
+    [ -e "$ROOT/disk.img" ] || truncate -s "$DISK_BYTES" "$ROOT/disk.img" || fail 11 "no room for the disk image in $ROOT; free some space"
+    DEVICE=$(losetup --noheadings --output NAME --associated "$ROOT/disk.img" | head -n 1)
+    [ -n "$DEVICE" ] || DEVICE=$(loop_device "$ROOT/disk.img") || fail 11 "no loop device for $ROOT/disk.img; see: losetup -a"
+fi
+for device in "$DEVICE" ${POOL_DEVICE:+"$POOL_DEVICE"}; do
+    is_there "$device" || fail 11 "$device is not a block device; see: lsblk"
+done
+
+if [ ! -s "$ROOT/formatted" ]; then
+    make_filesystem >"$ROOT/mkfs.log" 2>&1 || fail 12 "$MKFS $DEVICE failed: $(tail -n 1 "$ROOT/mkfs.log")"
+    # In this order, or a power loss could leave the mark without the filesystem.
+    sync "$DEVICE"
+    printf '%s\n' "$MKFS" >"$ROOT/formatted.new"
+    sync "$ROOT/formatted.new"
+    mv "$ROOT/formatted.new" "$ROOT/formatted"
+    sync "$ROOT"
+fi
+
+mkdir -p "$ROOT/m"
+mountpoint -q "$ROOT/m" || mount_filesystem 2>"$ROOT/mount.log" ||
+    fail 13 "mount -t $MOUNT_TYPE -o $MOUNT_OPTIONS $DEVICE failed: $(tail -n 1 "$ROOT/mount.log"); see: dmesg | tail"
+
+# The engine looks its disk up in LVM's list, which has it by the kernel's name only.
+printf '%s\n' "$DAEMON_JSON" | sed "s,{pool},$(readlink -f "$POOL_DEVICE")," >"$ROOT/daemon.json"
+engine=$(cat "$ROOT/dockerd.pid" 2>/dev/null) || engine=
+if ! { [ -S "$ROOT/docker.sock" ] && is_ours "$engine" dockerd; }; then
+    [ -z "$POOL_DEVICE" ] || ready_pool_device >"$ROOT/pool.log" 2>&1 || fail 11 "$POOL_DEVICE: $(tail -n 1 "$ROOT/pool.log"); see: lvs -a"
+    # A killed engine leaves these behind, and the next one would wait for a process that is gone.
+    rm -f "$ROOT/docker.sock" "$ROOT/dockerd.pid"
+    is_ours "$(cat "$ROOT/x/containerd/containerd.pid" 2>/dev/null)" containerd || rm -f "$ROOT/x/containerd/containerd.pid"
+    : >"$ROOT/dockerd.log"
+    # DOCKER_DRIVER in the environment would silently beat the configuration file.
+    unset DOCKER_DRIVER
+    # An engine that finds its containerd stuck has it write its stacks into the temporary directory: that goes with the host.
+    mkdir -p "$ROOT/tmp"
+    TMPDIR="$ROOT/tmp" setsid dockerd --config-file "$ROOT/daemon.json" --default-ulimit "nofile=$(open_files):$(open_files)" >"$ROOT/dockerd.log" 2>&1 </dev/null 9>&- &
+    engine=$!
+fi
+
+# Also of an engine that was already there: a set-up that was killed may have just started it.
+tries=0
+# The socket is there before anyone listens, and before the storage driver was tried: only this line means ready.
+until grep -q 'API listen on' "$ROOT/dockerd.log"; do
+    kill -0 "$engine" 2>/dev/null || engine_failed "the engine ended while it started"
+    tries=$((tries + 1))
+    # Emulated, on a busy machine, with a pool to make, it takes more than a minute.
+    [ "$tries" -lt 1800 ] || engine_failed "the engine did not get ready within 180 s"
+    sleep 0.1
+done

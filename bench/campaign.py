@@ -1,22 +1,24 @@
-"""The loop over the trials of a run: prepare, measure, keep the result, clean up. A failure is a result, never the end."""
+"""The loop over the trials of a lane: prepare, measure, keep the result, clean up. A failure is a result, never the end."""
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, Self
 
-from bench import store
+from bench import lanes, reach, store
 from bench.records import Finding, TrialResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from bench.records import Load, Run, Target, Trial, Workload
-    from bench.status import Phase, Progress, Status, Tally
+    from bench.ledger import Ledger
+    from bench.records import GeneratorHost, Load, Target, Trial, Workload
+    from bench.status import Phase, Progress, Tally
 
 
 class Measures(Protocol):
@@ -37,12 +39,26 @@ class Measures(Protocol):
     def clean_up(self, target: Target, workload: Workload) -> str:
         """Removes every object of the trial."""
 
+    def abandon(self) -> None:
+        """Called from another thread: what the generator is asked to do just now ends soon, with whatever result."""
+
 
 class MakeGenerator(Protocol):
     """How a generator is made."""
 
-    def __call__(self, *, load: Load, credentials: Mapping[str, tuple[str, str]], samples: Path, log: Path) -> Measures:
-        """`samples` is the folder of the sample parts, `log` the file for what the generator says."""
+    def __call__(
+        self,
+        *,
+        load: Load,
+        credentials: Mapping[str, tuple[str, str]],
+        samples: Path,
+        log: Path,
+        hosts: tuple[GeneratorHost, ...],
+    ) -> Measures:
+        """`samples` is the folder of the sample parts, `log` the file for what the generator says.
+
+        Load comes from `hosts`, or from this machine where there are none.
+        """
 
 
 NOISE = frozenset({"held_up", "stolen"})
@@ -50,63 +66,78 @@ NOISE = frozenset({"held_up", "stolen"})
 
 _REPEATS_PER_TRIAL = 2
 
+_SETTLE_S = 60.0
+
 _GARBAGE_SHARE = 0.2
 """Of a host's disk, what a cell may fill with deleted objects: cells share it, and a filesystem slows down when it fills."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
-    """A run being measured into its folder. Every result is on the disk before the next trial begins."""
+    """One lane being measured into the run folder. Every result is on the disk before the next trial begins."""
 
-    folder: Path
-    run: Run
+    ledger: Ledger
     tally: Tally
-    observe: Callable[[Status], None]
+    generators: dict[tuple[str, ...], Measures] = field(default_factory=dict)
+    """By the names of the hosts that the load comes from."""
     moved_bytes: dict[str, dict[str, int]] = field(default_factory=dict)
     """Cell → workload → at most what it wrote since its bucket was last removed."""
 
-    @property
-    def log(self) -> Path:
-        """What the load generator says."""
-        return self.folder / "generator.log"
-
     def measure_rest(self, make: MakeGenerator, credentials: Mapping[str, tuple[str, str]]) -> None:
-        """Measures each trial that is left. Raises Interrupted, and DeployError for a full disk."""
-        with make(load=self.run.load, credentials=credentials, samples=self.folder / "samples", log=self.log) as generator:
+        """Measures each trial of the lane that is left. Raises DeployError for a full disk, Stopped when another lane failed."""
+        cells = {trial.cell for trial in self.tally.rest}
+        targets = [target for target in self.ledger.run.targets if target.cell.name in cells]
+        with ExitStack() as started:
+            for names, hosts in {_names(hosts): hosts for hosts in map(self._hosts, targets)}.items():
+                generator = make(
+                    load=self.ledger.run.load,
+                    credentials=credentials,
+                    samples=self.ledger.folder / "samples",
+                    log=self._log(hosts),
+                    hosts=hosts,
+                )
+                self.generators[names] = started.enter_context(generator)
             while (trial := self.tally.next_trial) is not None:
                 self.tally.begin(trial)
-                self._take(generator, trial)
-            for target in self.run.targets:
-                self._clean_up(generator, target)
+                self._take(trial)
+            for target in targets:
+                self._clean_up(target)
 
-    def _take(self, generator: Measures, trial: Trial) -> None:
+    def abandon(self) -> None:
+        """Ends what the lane waits for; call `Ledger.stop` before, from another thread."""
+        for generator in tuple(self.generators.values()):
+            generator.abandon()
+
+    def _take(self, trial: Trial) -> None:
         """Takes one trial to its result on the disk."""
         if trial.cell in self.tally.given_up:
             result = _without_samples(trial, self.tally.given_up[trial.cell])
-            store.append(self.folder, result)
+            self.ledger.append(result)
         else:
-            result = self._measure_soundly(generator, trial)
-            store.append(self.folder, result)
-            self._make_room(generator, trial, result)
+            result = self._measure_soundly(trial)
+            self.ledger.append(result)
+            self._make_room(trial, result)
         if given_up := self.tally.end(result):
-            fix = f"mend the target (cowbench check), then measure again; what the generator said: {self.log}"
-            store.note(self.folder, Finding(check="run", level="error", cell=trial.cell, text=given_up, fix=fix))
+            log = self._log(self._hosts(self._target(trial)))
+            fix = f"mend the target (cowbench check), then measure again; what the generator said: {log}"
+            self.ledger.note(Finding(check="run", level="error", cell=trial.cell, text=given_up, fix=fix))
 
-    def _measure_soundly(self, generator: Measures, trial: Trial) -> TrialResult:
+    def _measure_soundly(self, trial: Trial) -> TrialResult:
         """Measures again, a few times at most, when its host was disturbed, and only then: a comparison needs whole blocks.
 
         A pass in which anything failed is never thrown away: a failure is a measurement. What was thrown away is counted.
         """
-        result = self._measure(generator, trial)
+        result = self._measure(trial)
         for repeats in range(1, _REPEATS_PER_TRIAL + 1):
             disturbed = bool(result.stamps) and NOISE.issuperset(result.stamps) and not result.problem
-            if not disturbed or store.failed_samples(self.folder, result) or not self.tally.may_repeat():
+            if not disturbed or store.failed_samples(self.ledger.folder, result) or not self.tally.may_repeat():
                 break
-            result = replace(self._measure(generator, trial), repeats=repeats)
+            result = replace(self._measure(trial), repeats=repeats)
         return result
 
-    def _measure(self, generator: Measures, trial: Trial) -> TrialResult:
+    def _measure(self, trial: Trial) -> TrialResult:
         target = self._target(trial)
+        generator = self.generators[_names(self._hosts(target))]
 
         def on_progress(progress: Progress) -> None:
             self.tally.progressed(progress)
@@ -115,12 +146,11 @@ class Campaign:
         self._tell("prepare")
         if problem := generator.prepare(target, self._workload(trial)):
             return _without_samples(trial, f"prepare failed: {problem}")
-        # What the last trial wrote may still be on its way to the disk, and on one host that is the next trial's disk too.
-        os.sync()
+        _settle(target)
         self._tell("measure")
         return generator.measure(trial, target, on_progress)
 
-    def _make_room(self, generator: Measures, trial: Trial, result: TrialResult) -> None:
+    def _make_room(self, trial: Trial, result: TrialResult) -> None:
         """Lets the server give space back before the disk is full of deleted objects, which would change what is measured.
 
         Each trial deletes what it made, but some servers keep the space until the bucket goes. Buckets stay as long as they may:
@@ -131,28 +161,50 @@ class Campaign:
         moved[trial.workload] = moved.get(trial.workload, 0) + written
         target = self._target(trial)
         if sum(moved.values()) > _GARBAGE_SHARE * target.host.disk_bytes:
-            self._clean_up(generator, target)
+            self._clean_up(target)
 
-    def _clean_up(self, generator: Measures, target: Target) -> None:
+    def _clean_up(self, target: Target) -> None:
         """Removes every object and the bucket. What stays behind is said, since later trials on that disk will feel it."""
         moved = self.moved_bytes.pop(target.cell.name, {})
         if moved:
             self._tell("clean up")
-        for workload in self.run.load.workloads:
+        generator = self.generators[_names(self._hosts(target))]
+        for workload in self.ledger.run.load.workloads:
             # A target that could not even be prepared has said so in its results.
             if moved.get(workload.name) and (problem := generator.clean_up(target, workload)):
                 text = f"objects of {workload.name} were not removed: {problem}"
                 fix = "look at the server's log; what stays behind takes space and may slow later trials"
-                store.note(self.folder, Finding(check="run", level="warning", cell=target.cell.name, text=text, fix=fix))
+                self.ledger.note(Finding(check="run", level="warning", cell=target.cell.name, text=text, fix=fix))
 
     def _tell(self, phase: Phase) -> None:
-        self.observe(self.tally.status(phase))
+        self.ledger.tell(self.tally, phase)
+
+    def _hosts(self, target: Target) -> tuple[GeneratorHost, ...]:
+        return lanes.load_hosts(target, self.ledger.run.generators)
+
+    def _log(self, hosts: Sequence[GeneratorHost]) -> Path:
+        """What the load generator on these hosts says."""
+        return self.ledger.folder / (f"generator-{hosts[0].name}.log" if hosts else "generator.log")
 
     def _target(self, trial: Trial) -> Target:
-        return next(target for target in self.run.targets if target.cell.name == trial.cell)
+        return next(target for target in self.ledger.run.targets if target.cell.name == trial.cell)
 
     def _workload(self, trial: Trial) -> Workload:
-        return next(workload for workload in self.run.load.workloads if workload.name == trial.workload)
+        return next(workload for workload in self.ledger.run.load.workloads if workload.name == trial.workload)
+
+
+def _names(hosts: Sequence[GeneratorHost]) -> tuple[str, ...]:
+    return tuple(host.name for host in hosts)
+
+
+def _settle(target: Target) -> None:
+    """What the last trial wrote may still be on its way to the disk, and on one machine that is the next trial's disk too."""
+    if target.machine == lanes.OPERATOR:
+        os.sync()
+    if tuple(target.reach) != reach.HERE:
+        # A host that cannot be asked just now has nothing to measure either; that is for the trial to tell.
+        with suppress(reach.Unreachable, reach.Refused):
+            reach.call(target.reach, "sync", timeout_s=_SETTLE_S)
 
 
 def _without_samples(trial: Trial, problem: str) -> TrialResult:

@@ -7,31 +7,50 @@ was sound.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.errors import CowbenchError
 from bench.records import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.records import Target, TrialResult, Workload
+    from bench.records import ClockReading, GeneratorHost, HostFacts, Target, TrialResult, Workload
 
 When = Literal["before", "after"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a check may look at. Before the load there are targets only; `parts` are the Parquet files of the samples."""
+    """What a check may look at. Before the load there are targets only; `parts` are the Parquet files of the samples.
+
+    `now` has what was read back from each host after the load, or, as text, why it could not be; empty where nobody looked again.
+    """
 
     targets: tuple[Target, ...]
     workloads: tuple[Workload, ...] = ()
+    generators: tuple[GeneratorHost, ...] = ()
+    clocks: tuple[ClockReading, ...] = ()
     results: tuple[TrialResult, ...] = ()
     parts: tuple[Path, ...] = ()
+    now: Mapping[str, HostFacts | str] = field(default_factory=dict)
+
+
+def look_again(targets: Sequence[Target], refresh: Callable[[Target], Target]) -> dict[str, HostFacts | str]:
+    """What `refresh` reads back from each host of the targets, or why it cannot: a host that does not answer is a finding."""
+    found: dict[str, HostFacts | str] = {}
+    for target in targets:
+        if target.cell.host not in found:
+            try:
+                found[target.cell.host] = refresh(target).host
+            except CowbenchError as error:
+                found[target.cell.host] = error.what
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.host_words import image_name
+from bench.report.axes import naming_axes
 from bench.report.phrases import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.records import Finding
+    from bench.records import Cell, Finding
     from bench.terminal import Screen
     from stacks.lifecycle import Step
     from stacks.matrix import Matrix
@@ -23,22 +25,29 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
         f"{counted(len(planned.cells), 'cell')}, {len(planned.left_out)} left out; "
         f"{counted(len(load.workloads), 'workload')}, {counted(load.blocks, 'block')}, seed {load.seed}"
     )
+    cells = [*planned.cells, *(one.cell for one in planned.left_out)]
     for cell in planned.cells:
         placement = cell.data_placement.replace("_", " ")
-        screen.say(f"  {cell.name:<50} {cell.driver} on {cell.backing_filesystem}, {cell.server}, {placement}")
+        screen.say(f"  {cell.name:<50} {_host(cell, cells)}, {cell.server}, {placement}")
     seen: set[str] = set()
     for left_out in planned.left_out:
         cell = left_out.cell
         if cell.host not in seen:
-            screen.say(
-                f"  left out: {cell.driver} on {cell.backing_filesystem}: {left_out.reason} ({left_out.source})",
-                "yellow",
-            )
+            screen.say(f"  left out: {_host(cell, cells)}: {left_out.reason} ({left_out.source})", "yellow")
             screen.say(f"            next: {left_out.fix}", "dim")
         seen.add(cell.host)
     passes = len(planned.cells) * load.blocks
     seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
     screen.say(f"{counted(passes * len(load.workloads), 'trial')}, {seconds:.0f} s of load")
+    if load.generators:
+        screen.say(f"load from {counted(load.generators.count, 'host')} of their own in every region of a cloud")
+
+
+def _host(cell: Cell, cells: Sequence[Cell]) -> str:
+    """What tells a cell's host from the others: `devicemapper on ext4, debian-bullseye`."""
+    said = ("driver", "backing_filesystem", "server", "data_placement")
+    others = [image_name(getattr(cell, axis)) for axis in naming_axes(cells) if axis not in said]
+    return ", ".join([f"{cell.driver} on {cell.backing_filesystem}", *others])
 
 
 def show_warnings(screen: Screen, planned: Plan) -> None:
@@ -59,7 +68,7 @@ def step_lines(screen: Screen) -> Callable[[Step], None]:
 
     def show(step: Step) -> None:
         if step.done:
-            screen.say(f"     {step.operation:<8}{step.kind:<12}{step.name}", "dim")
+            screen.say(f"     {step.operation:<8}{step.kind:<16}{step.name}", "dim")
 
     return show
 

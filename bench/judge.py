@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench import checks, report, stats, store
-from bench.check import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +22,7 @@ def judge(folder: Path) -> tuple[Run, Summary]:
     parts = store.samples(folder, results)
     if run.state != "complete":
         # A run that was cut short has not looked at its samples yet, and its report must not look better for it.
-        evidence = Evidence(targets=run.targets, workloads=run.load.workloads, results=results, parts=parts)
-        run = replace(run, findings=(*run.findings, *store.unfinished(folder), *checks.look("after", evidence)))
+        run = replace(run, findings=(*run.findings, *store.unfinished(folder), *checks.look_after(run, results, parts)))
     summary = stats.summarise(run, results, folder / "samples")
     stats.write(folder / SUMMARY_FILE, summary)
     return run, summary

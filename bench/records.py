@@ -19,6 +19,9 @@ SUMMARY_SCHEMA = 1
 PRACTICAL = 0.03
 """A ratio nearer to 1 than this share is told as "no practical difference": stated in advance, for every metric."""
 
+SAMPLES_BEYOND = 10
+"""A latency quantile is given only where at least this many samples lie beyond it: fewer, and it is the story of a few ops."""
+
 AXES = (
     "cloud",
     "region",
@@ -86,6 +89,10 @@ class HostFacts:
     direct_io: bool
     cgroup_version: str
     emulated: bool
+    virtualization: str = ""
+    """What the host runs on where that is ours to know: `QEMU 7.2.22, KVM`, `QEMU 7.2.22, emulated`; else empty."""
+    machine_image_digest: str = ""
+    """Of the machine image that was booted; empty where none was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +118,13 @@ class ServerFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A deployed cell with its endpoint. `credential` is a name; the secret itself is never here."""
+    """A deployed cell with its endpoint. `credential` is a name; the secret itself is never here.
+
+    `endpoint` is where the operator's machine reaches the server, empty where its firewall lets only load generators in; those
+    use `private_endpoint`. `reach` is the start of a command line, on the operator's machine, that runs the one shell command
+    appended to it on the target's host. Targets of one `machine` share hardware, so that trials on them never overlap: `operator`
+    is the operator's own machine, others are cloud and region.
+    """
 
     cell: Cell
     endpoint: str
@@ -119,6 +132,38 @@ class Target:
     credential: str
     host: HostFacts
     server: ServerFacts
+    private_endpoint: str = ""
+    reach: tuple[str, ...] = ("sh", "-c")
+    machine: str = "operator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorHost:
+    """A deployed host that load comes from, for the targets of the same `cloud` and `region`.
+
+    `address` is its own on the private network, `folder` a directory on it that its load generator container shares.
+    `reach` as in `Target`.
+    """
+
+    name: str
+    cloud: str
+    region: str
+    address: str
+    engine_url: str
+    reach: tuple[str, ...]
+    folder: str
+    host: HostFacts
+    image_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockReading:
+    """How far the clock of `host` is ahead of the operator's, in seconds, give or take `uncertainty_s` (half a round trip)."""
+
+    host: str
+    offset_s: float
+    uncertainty_s: float
+    read_at: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +185,17 @@ class Workload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generators:
+    """Hosts of their own that the load comes from: `count` in every region of every cloud that has a cell."""
+
+    count: int
+    instance_type: str
+    machine_image: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Load:
-    """How the whole run is driven: the same for every cell."""
+    """How the whole run is driven: the same for every cell. Without `generators` the operator's machine drives it."""
 
     workloads: tuple[Workload, ...]
     blocks: int
@@ -150,6 +204,7 @@ class Load:
     expect_100_continue: bool
     verify_share: float
     op_timeout_s: float
+    generators: Generators | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +250,8 @@ class TrialResult:
 
     `stamps` mark an unsound trial (`client_bound`, `server_gone`, ...); `problem` says why a trial has no samples.
     `repeats` counts earlier passes that were thrown away because the generator's host was disturbed; nothing had failed in them.
+    `reconnects` counts how often the connection to a generator on a host of its own was lost and made again meanwhile: what was
+    measured does not depend on it.
     """
 
     trial: Trial
@@ -207,6 +264,7 @@ class TrialResult:
     stamps: tuple[str, ...]
     problem: str
     repeats: int = 0
+    reconnects: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -263,6 +321,8 @@ class Run:
     versions: dict[str, str]
     operator: dict[str, str]
     findings: tuple[Finding, ...]
+    generators: tuple[GeneratorHost, ...] = ()
+    clocks: tuple[ClockReading, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +343,7 @@ class CellSummary:
     `trial_throughput_bytes_per_s` and `trial_ops_per_s` hold one value per sound trial, in order of `blocks`.
     A latency quantile is None when too few samples stand behind it. `quantile_curve` is (quantile, seconds) pairs for plotting.
     `failure_ratio` is of the ops that `ops` and `failed_ops` count, those of unsound trials too. `client_cpu_share` is what the
-    generator used of one core, None where that was not seen.
+    generator used of one core, None where that was not seen. `emulated`: its host ran without hardware virtualisation.
     """
 
     cell: str
@@ -302,6 +362,7 @@ class CellSummary:
     trial_throughput_bytes_per_s: tuple[float, ...]
     trial_ops_per_s: tuple[float, ...]
     client_cpu_share: Estimate | None = None
+    emulated: bool = False
     quantile_curve: tuple[tuple[float, float], ...] = field(default=())
 
 
@@ -311,7 +372,8 @@ class Comparison:
 
     `ratio` is cell / against. `more_blocks` is how many further blocks would be expected to settle it, None when not asked or
     unknowable.
-    `reason` says why it was refused, or what "no difference shown" rules out.
+    `reason` says why it was refused, or what "no difference shown" rules out. `emulated`: one side or both ran without hardware
+    virtualisation.
     """
 
     kind: Literal["reference", "control_arm"]
@@ -326,6 +388,7 @@ class Comparison:
     verdict: Verdict
     more_blocks: int | None
     reason: str
+    emulated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,26 +6,26 @@ Each trial's result is on the disk before the next one begins; so to resume is t
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bench import checks, schedule, store
+from bench import checks, clocks, lanes, schedule, store
 from bench.campaign import Campaign
-from bench.check import Evidence
+from bench.check import Evidence, look_again
 from bench.errors import CowbenchError, DeployError, InputError, Interrupted
+from bench.ledger import Ledger
 from bench.provenance import operator, versions
 from bench.records import RUN_SCHEMA, Finding, Run
 from bench.status import Status, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bench.campaign import MakeGenerator
-    from bench.records import Cell, LeftOut, Load, Reference, Target
+    from bench.campaign import MakeGenerator, Measures
+    from bench.records import Cell, GeneratorHost, LeftOut, Load, Reference, Target
 
 __all__ = ["Status", "operator", "perform", "start", "versions"]
 
@@ -37,6 +37,7 @@ def start(
     plan: Sequence[Cell],
     left_out: Sequence[LeftOut],
     targets: Sequence[Target],
+    generators: Sequence[GeneratorHost] = (),
     load: Load,
     reference: Reference,
     runs: Path,
@@ -46,9 +47,11 @@ def start(
 ) -> Path:
     """Checks the targets, makes the schedule and the run folder below `runs`, and returns the folder.
 
-    A cell with an error finding is not measured; its finding stays in the run. Raises DeployError where no cell is left or the
-    disk has no room, InputError for a folder that cannot be written.
+    A cell with an error finding is not measured; its finding stays in the run. `generators` are the hosts that the load comes
+    from, if any. Raises DeployError where no cell is left or the disk has no room, InputError for a folder that cannot be
+    written, and where the stack's generators are not what the load asks for.
     """
+    _insist_on_generators(load, targets, generators)
     findings = checks.look("before", Evidence(targets=tuple(targets), workloads=load.workloads)) if check_first else ()
     cells = _measurable(targets, findings)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -69,6 +72,7 @@ def start(
         versions=dict(versions),
         operator=dict(operator),
         findings=findings,
+        generators=tuple(generators),
     )
     return store.create(runs, run)
 
@@ -82,30 +86,44 @@ def _measurable(targets: Sequence[Target], findings: Sequence[Finding]) -> list[
     return cells
 
 
+def _insist_on_generators(load: Load, targets: Sequence[Target], generators: Sequence[GeneratorHost]) -> None:
+    wanted = load.generators.count if load.generators else 0
+    for target in targets:
+        found = len(lanes.load_hosts(target, generators))
+        if found != wanted:
+            place = f"cloud {target.cell.cloud}, region {target.cell.region}"
+            text = f"the matrix asks for {wanted} load generators of their own, the stack has {found}"
+            raise InputError(text, where=place, next_step="make the stack what the matrix says: cowbench up MATRIX --stack STACK")
+
+
 def perform(
     folder: Path,
     credentials: Mapping[str, tuple[str, str]],
     observe: Callable[[Status], None],
     generator: MakeGenerator | None = None,
+    *,
+    refresh: Callable[[Target], Target] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Run:
     """Measures what of the run's schedule is not yet measured, checks, and returns the complete run.
 
     `credentials` gives access and secret key by the name that a target carries; they are written nowhere. `observe` is called
-    at every step. Raises Interrupted on SIGINT and SIGTERM, with every finished trial kept; DeployError when the disk is full.
+    at every step, by one thread at a time. `generator` makes what drives the load. `refresh` reads a target's host again after
+    the load. Raises Interrupted on Ctrl-C (and on whatever `bench.signals` makes of it) with every finished trial kept;
+    DeployError when the disk is full.
     """
-    with store.claimed(folder), _sigterm_interrupts():
+    with store.claimed(folder):
         run = store.read(folder)
         if run.state == "complete":
             return run
         _insist_on_credentials(run, credentials)
         try:
-            store.note(folder, *store.discard_partial(folder), state="running")
-            tally = Tally(run, {result.trial.index for result in store.results(folder)}, clock)
-            campaign = Campaign(folder=folder, run=run, tally=tally, observe=observe)
-            campaign.measure_rest(generator or _own_generator(), credentials)
-            observe(tally.status("check"))
-            return _conclude(folder)
+            run = store.note(folder, *store.discard_partial(folder), clocks=clocks.read(run), state="running")
+            ledger, campaigns = _lanes(folder, run, observe, clock)
+            works = [partial(campaign.measure_rest, generator or _own_generator, credentials) for campaign in campaigns]
+            lanes.side_by_side(works, partial(_stop, ledger, campaigns))
+            ledger.conclude()
+            return _conclude(folder, refresh)
         except BaseException as error:
             # Also after a full disk or a fault of our own: the folder says that it can be resumed, if that can still be written.
             with contextlib.suppress(CowbenchError):
@@ -115,17 +133,34 @@ def perform(
             raise
 
 
-def _conclude(folder: Path) -> Run:
+def _lanes(
+    folder: Path, run: Run, observe: Callable[[Status], None], clock: Callable[[], float]
+) -> tuple[Ledger, list[Campaign]]:
+    """A campaign for each machine that something is measured on, and what they share."""
+    done = {result.trial.index for result in store.results(folder)}
+    tallies = [Tally(run, lane.trials, done, clock) for lane in lanes.split(run.schedule, run.targets, run.generators)]
+    ledger = Ledger(folder, run, tallies, observe)
+    return ledger, [Campaign(ledger=ledger, tally=tally) for tally in tallies]
+
+
+def _stop(ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
+    ledger.stop()
+    for campaign in campaigns:
+        campaign.abandon()
+
+
+def _conclude(folder: Path, refresh: Callable[[Target], Target] | None) -> Run:
     """The checks after, and the run's last state."""
-    run, results = store.read(folder), store.results(folder)
+    run = store.read(folder)
+    run, results = store.note(folder, clocks=clocks.read(run)), store.results(folder)
+    now = look_again(run.targets, refresh) if refresh else {}
     lost: list[Finding] = []
     parts: tuple[Path, ...] = ()
     try:
         parts = store.samples(folder, results)
     except InputError as error:
         lost = [Finding(check="store", level="error", cell="", text=f"{error.where}: {error.what}", fix=error.next_step)]
-    found = checks.look("after", Evidence(targets=run.targets, workloads=run.load.workloads, results=results, parts=parts))
-    return store.note(folder, *lost, *found, state="complete")
+    return store.note(folder, *lost, *checks.look_after(run, results, parts, now), state="complete")
 
 
 def _interrupted(folder: Path, run: Run) -> Interrupted:
@@ -143,20 +178,11 @@ def _insist_on_credentials(run: Run, credentials: Mapping[str, tuple[str, str]])
         raise InputError(f"no keys for credential {', '.join(missing)}", where=run.run_id, next_step=step)
 
 
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """A polite kill ends a run as Ctrl-C does. Python allows signal handlers in the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _own_generator(
+    *, load: Load, credentials: Mapping[str, tuple[str, str]], samples: Path, log: Path, hosts: tuple[GeneratorHost, ...]
+) -> Measures:
+    from bench.generator import Generator, RemoteGenerator  # noqa: PLC0415 - a run is planned and read without a load generator
 
-
-def _own_generator() -> MakeGenerator:
-    from bench.generator import Generator  # noqa: PLC0415 - a run is planned, resumed and read without a load generator
-
-    return Generator
+    if hosts:
+        return RemoteGenerator(hosts=hosts, load=load, credentials=credentials, samples=samples, log=log)
+    return Generator(load=load, credentials=credentials, samples=samples, log=log)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from bench.records import Run, Trial, TrialResult
 
@@ -21,11 +21,23 @@ REPEATED_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What one lane of a run does just now. Rates are of its running trial."""
+
+    cell: str
+    workload: str
+    phase: Phase
+    ops_per_s: float
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """Where a run stands. Ops and times are of this call of `perform`, trials and blocks of the whole run.
 
-    `left_s` scales the planned time of what is left by how long the trials so far really took; planned is warm-up and window,
-    so before the first trial has ended it is too short by what preparing and cleaning up take.
+    `cell` to `bytes_per_s` are of the lane that tells this, `others` of the lanes that run beside it. `left_s` scales the planned
+    time of what is left by how long the trials so far really took; planned is warm-up and window, so before the first trial has
+    ended it is too short by what preparing and cleaning up take.
     """
 
     run_id: str
@@ -42,6 +54,7 @@ class Status:
     failed_ops: int
     elapsed_s: float
     left_s: float
+    others: tuple[Activity, ...] = ()
 
 
 class Progress(Protocol):
@@ -65,11 +78,14 @@ class Progress(Protocol):
 
 
 class Tally:
-    """Counts the trials of a run as they begin and end. `clock` gives seconds that only grow."""
+    """Counts the trials of one lane as they begin and end. `clock` gives seconds that only grow.
 
-    def __init__(self, run: Run, done: Collection[int], clock: Callable[[], float]) -> None:
-        self._run, self._clock = run, clock
-        self._rest = [trial for trial in run.schedule if trial.index not in done]
+    `trials` are all of the lane, `done` the indexes of those that are measured.
+    """
+
+    def __init__(self, run: Run, trials: Sequence[Trial], done: Collection[int], clock: Callable[[], float]) -> None:
+        self._clock, self._trials = clock, len(trials)
+        self.rest = [trial for trial in trials if trial.index not in done]
         self._planned_s = {workload.name: workload.warm_up_s + workload.duration_s for workload in run.load.workloads}
         self._trial: Trial | None = None
         self._progress: Progress | None = None
@@ -77,18 +93,19 @@ class Tally:
         self._started_s = self._trial_started_s = clock()
         self._taken_s = self._taken_planned_s = 0.0
         self._failed_in_row: dict[str, int] = {}
+        self.phase: Phase = "prepare"
         self.given_up: dict[str, str] = {}
         """Cell → why it is not measured any more."""
 
     @property
     def next_trial(self) -> Trial | None:
         """The trial to measure next, None at the end."""
-        return self._rest[0] if self._rest else None
+        return self.rest[0] if self.rest else None
 
     def may_repeat(self) -> bool:
         """Whether one more trial may be measured again; counts it when it may."""
         self._repeats += 1
-        return self._repeats <= REPEATED_SHARE * len(self._run.schedule)
+        return self._repeats <= REPEATED_SHARE * self._trials
 
     def begin(self, trial: Trial) -> None:
         """The trial is the current one from now on."""
@@ -100,7 +117,7 @@ class Tally:
 
     def end(self, result: TrialResult) -> str:
         """The current trial ended. Returns why its target is given up, if this trial was the one too many."""
-        trial = self._rest.pop(0)
+        trial = self.rest.pop(0)
         if self._progress:
             self._ops += self._progress.ops
             self._failed_ops += self._progress.failed_ops
@@ -117,27 +134,54 @@ class Tally:
         self.given_up[trial.cell] = f"given up after {failed} trials in a row without samples, the last: {result.problem}"
         return self.given_up[trial.cell]
 
-    def status(self, phase: Phase) -> Status:
-        """Where the run stands now."""
-        progress, run = self._progress, self._run
-        return Status(
-            run_id=run.run_id,
-            blocks_done=self._rest[0].block if self._rest else run.load.blocks,
-            blocks=run.load.blocks,
-            trials_done=len(run.schedule) - len(self._rest),
-            trials=len(run.schedule),
-            cell=self._trial.cell if self._trial else "",
-            workload=self._trial.workload if self._trial else "",
-            phase=phase,
+    @property
+    def ops(self) -> tuple[int, int]:
+        """Ops so far, and those of them that failed; the running trial's too."""
+        progress = self._progress
+        return self._ops + (progress.ops if progress else 0), self._failed_ops + (progress.failed_ops if progress else 0)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since this lane began."""
+        return self._clock() - self._started_s
+
+    @property
+    def left_s(self) -> float:
+        """Until this lane's last trial has ended."""
+        scale = self._taken_s / self._taken_planned_s if self._taken_planned_s else 1.0
+        planned_s = sum(self._planned_s[trial.workload] for trial in self.rest if trial.cell not in self.given_up)
+        return max(0.0, planned_s * scale - (self._clock() - self._trial_started_s)) if planned_s else 0.0
+
+    def now(self) -> Activity:
+        """What the lane does."""
+        trial, progress = self._trial, self._progress
+        return Activity(
+            cell=trial.cell if trial else "",
+            workload=trial.workload if trial else "",
+            phase=self.phase,
             ops_per_s=progress.ops_per_s if progress else 0.0,
             bytes_per_s=progress.bytes_per_s if progress else 0.0,
-            ops=self._ops + (progress.ops if progress else 0),
-            failed_ops=self._failed_ops + (progress.failed_ops if progress else 0),
-            elapsed_s=self._clock() - self._started_s,
-            left_s=self._left_s(),
         )
 
-    def _left_s(self) -> float:
-        scale = self._taken_s / self._taken_planned_s if self._taken_planned_s else 1.0
-        planned_s = sum(self._planned_s[trial.workload] for trial in self._rest if trial.cell not in self.given_up)
-        return max(0.0, planned_s * scale - (self._clock() - self._trial_started_s)) if planned_s else 0.0
+
+def of(run: Run, tallies: Sequence[Tally], telling: Tally) -> Status:
+    """Where the run stands, by the tallies of all its lanes, as `telling` sees it."""
+    now, rest = telling.now(), [trial for tally in tallies for trial in tally.rest]
+    return Status(
+        run_id=run.run_id,
+        blocks_done=min((trial.block for trial in rest), default=run.load.blocks),
+        blocks=run.load.blocks,
+        trials_done=len(run.schedule) - len(rest),
+        trials=len(run.schedule),
+        cell=now.cell,
+        workload=now.workload,
+        phase=now.phase,
+        ops_per_s=now.ops_per_s,
+        bytes_per_s=now.bytes_per_s,
+        ops=sum(tally.ops[0] for tally in tallies),
+        failed_ops=sum(tally.ops[1] for tally in tallies),
+        elapsed_s=telling.elapsed_s,
+        left_s=max(tally.left_s for tally in tallies),
+        # A lane that has nothing left does nothing any more.
+        others=tuple(tally.now() for tally in tallies if tally is not telling and tally.rest),
+    )

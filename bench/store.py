@@ -23,7 +23,7 @@ from bench.records import RUN_SCHEMA, Finding, Run, TrialResult
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.records import Trial
+    from bench.records import ClockReading, Trial
 
 _RUN = "run.json"
 _TRIALS = "trials.jsonl"
@@ -111,10 +111,18 @@ def update(folder: Path, run: Run) -> None:
         jsonfile.replace(path, json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n")
 
 
-def note(folder: Path, *findings: Finding, state: Literal["running", "interrupted", "complete"] | None = None) -> Run:
-    """Adds findings to the run on disk, where they survive a kill, and sets its state if one is given. Returns the run."""
+def note(
+    folder: Path,
+    *findings: Finding,
+    clocks: Sequence[ClockReading] = (),
+    state: Literal["running", "interrupted", "complete"] | None = None,
+) -> Run:
+    """Adds findings and readings of clocks to the run on disk, where they survive a kill; sets its state if one is given.
+
+    Returns the run.
+    """
     run = read(folder)
-    noted = replace(run, findings=(*run.findings, *findings), state=state or run.state)
+    noted = replace(run, findings=(*run.findings, *findings), clocks=(*run.clocks, *clocks), state=state or run.state)
     update(folder, noted)
     return noted
 

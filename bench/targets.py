@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from bench import jsonfile
 from bench.errors import InputError
-from bench.records import TARGETS_SCHEMA, Target
+from bench.records import TARGETS_SCHEMA, GeneratorHost, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -19,14 +18,21 @@ _AGAIN = "write it again: cowbench up MATRIX, or pulumi stack output targets --j
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
-    schema: int
+class Deployment:
+    """What stands: the targets of a stack, and the hosts that their load comes from, if it is not the operator's machine."""
+
     stack: str
     targets: tuple[Target, ...]
+    generators: tuple[GeneratorHost, ...] = ()
 
 
-def read(path: Path) -> tuple[str, tuple[Target, ...]]:
-    """The stack's name and its targets. Raises InputError for a file that is missing or is not a sound `targets.json`."""
+@dataclass(frozen=True, kw_only=True)
+class _File(Deployment):
+    schema: int
+
+
+def read(path: Path) -> Deployment:
+    """What the file says. Raises InputError for a file that is missing or is not a sound `targets.json`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -36,8 +42,8 @@ def read(path: Path) -> tuple[str, tuple[Target, ...]]:
     return parse(text, where=str(path))
 
 
-def parse(text: str, *, where: str = "targets.json") -> tuple[str, tuple[Target, ...]]:
-    """The stack's name and its targets. Raises InputError for another version, unknown keys, secrets, no or duplicate cells."""
+def parse(text: str, *, where: str = "targets.json") -> Deployment:
+    """What the text of such a file says. Raises InputError for another version, unknown keys, secrets, no or duplicate cells."""
     file = jsonfile.parse(text, _File, where=where, schema=TARGETS_SCHEMA, again=_AGAIN)
     names = [target.cell.name for target in file.targets]
     if not names:
@@ -45,19 +51,17 @@ def parse(text: str, *, where: str = "targets.json") -> tuple[str, tuple[Target,
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two targets for one cell: {', '.join(twice)}", where=where, next_step=_AGAIN)
-    return file.stack, file.targets
+    return Deployment(stack=file.stack, targets=file.targets, generators=file.generators)
 
 
-def write(path: Path, stack: str, targets: Sequence[Target]) -> None:
+def write(path: Path, deployment: Deployment) -> None:
     """Writes the file whole or not at all. Raises InputError for a path that cannot be written, DeployError for a full disk."""
     with jsonfile.writing(
         path, full=lambda: "free some space, then: cowbench up MATRIX", other="choose a folder that exists and is yours"
     ):
-        jsonfile.replace(path, render(stack, targets))
+        jsonfile.replace(path, render(deployment))
 
 
-def render(stack: str, targets: Sequence[Target]) -> str:
-    """The text of the file, the same for the same targets."""
-    return (
-        json.dumps(asdict(_File(schema=TARGETS_SCHEMA, stack=stack, targets=tuple(targets))), indent=2, ensure_ascii=False) + "\n"
-    )
+def render(deployment: Deployment) -> str:
+    """The text of the file, the same for the same deployment."""
+    return json.dumps({"schema": TARGETS_SCHEMA, **asdict(deployment)}, indent=2, ensure_ascii=False) + "\n"

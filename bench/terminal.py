@@ -17,7 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bench.status import Status
+    from bench.status import Activity, Status
 
 _PLAIN_EVERY_S = 20
 """Without a terminal a line this often: enough to see that it lives, few enough to read in a CI log."""
@@ -113,7 +113,7 @@ def _live_view(console: Console) -> Iterator[Callable[[Status], None]]:
         def show(status: Status) -> None:
             progress.update(blocks, completed=status.blocks_done, total=status.blocks)
             progress.update(trials, completed=status.trials_done, total=status.trials, note=f"{_clock(status.left_s)} left")
-            now.plain = _line(status)
+            now.plain = "\n".join([_line(status), *(_doing(each) for each in status.others)])
 
         yield show
 
@@ -127,15 +127,20 @@ def _plain_view(screen: Screen) -> Callable[[Status], None]:
             shown["block"], shown["at"] = status.blocks_done, time.monotonic()
             counts = f"block {status.blocks_done}/{status.blocks}  trial {status.trials_done}/{status.trials}"
             screen.say(f"{counts}  {_clock(status.left_s)} left  {_line(status)}")
+            for each in status.others:
+                screen.say(f"  beside it: {_doing(each)}")
 
     return show
 
 
 def _line(status: Status) -> str:
-    rate = f"{status.ops_per_s:.0f} ops/s, {status.bytes_per_s / 2**20:.1f} MiB/s" if status.ops_per_s else ""
-    failed = f"{status.failed_ops} failed of {status.ops} ops"
     # Failures first: on a narrow terminal the end of the line is cut.
-    return "  ".join(part for part in (failed, status.phase, status.workload, status.cell, rate) if part)
+    return f"{status.failed_ops} failed of {status.ops} ops  {_doing(status)}".rstrip()
+
+
+def _doing(lane: Status | Activity) -> str:
+    rate = f"{lane.ops_per_s:.0f} ops/s, {lane.bytes_per_s / 2**20:.1f} MiB/s" if lane.ops_per_s else ""
+    return "  ".join(part for part in (lane.phase, lane.workload, lane.cell, rate) if part)
 
 
 def _clock(seconds: float) -> str:

@@ -1,9 +1,18 @@
 """The checks by name. Adding one: a file in this folder and a line here."""
 
+from __future__ import annotations
+
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from bench.check import Check, Evidence, When
 from bench.records import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.records import HostFacts, Run, TrialResult
 
 CHECKS = (
     "server_answers",
@@ -18,7 +27,11 @@ CHECKS = (
     "ran_out",
     "held_up",
     "stolen",
+    "worker_lost",
     "steady",
+    "clock",
+    "engine_survived",
+    "reconnected",
 )
 
 
@@ -32,6 +45,22 @@ def look(when: When, evidence: Evidence) -> tuple[Finding, ...]:
     """What all checks of that moment find, in the order of `CHECKS`."""
     checks = [load(name) for name in CHECKS]
     return tuple(finding for check in checks if check.when == when for finding in _look(check, evidence))
+
+
+def look_after(
+    run: Run, results: tuple[TrialResult, ...], parts: tuple[Path, ...], now: Mapping[str, HostFacts | str] | None = None
+) -> tuple[Finding, ...]:
+    """What the checks after the load find in a run; `parts` are the files of its samples, `now` as in `Evidence`."""
+    evidence = Evidence(
+        targets=run.targets,
+        workloads=run.load.workloads,
+        generators=run.generators,
+        clocks=run.clocks,
+        results=results,
+        parts=parts,
+        now=now or {},
+    )
+    return look("after", evidence)
 
 
 def _look(check: Check, evidence: Evidence) -> tuple[Finding, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bench.check import Check, Evidence
+from bench.host_words import without_entry_types
 from bench.records import Finding
 
 if TYPE_CHECKING:
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
 
 _SAME = {"extfs": "ext4", "ext2/ext3": "ext4"}
 """`docker info` and `stat -f` know the ext family by one magic number and so by one name."""
+
+
+_PLANNED_WITHOUT = re.compile(r"ftype=?0")
+"""An axis that asks for a filesystem without directory entry types, as old installers made XFS: to see what comes of it."""
 
 
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
@@ -30,15 +36,19 @@ def _other_filesystem(target: Target) -> tuple[Finding, ...]:
 
 
 def _name(filesystem: str) -> str:
-    # `xfs:ftype=1` is an xfs, made in a certain way.
-    name = filesystem.split(":", maxsplit=1)[0].strip().lower()
+    # `xfs-ftype0` and `xfs:ftype=1` are an xfs, made in a certain way.
+    name = re.split("[-:]", filesystem, maxsplit=1)[0].strip().lower()
     return _SAME.get(name, name)
 
 
 def _no_entry_types(target: Target) -> tuple[Finding, ...]:
-    if target.host.driver_status.get("Supports d_type", "true").lower() != "false":
+    planned, found = _PLANNED_WITHOUT.search(target.cell.backing_filesystem) is not None, without_entry_types(target.host)
+    if planned == found:
         return ()
     made = target.host.mkfs or "unknown"
+    if planned:
+        text = f"planned {target.cell.backing_filesystem}, the filesystem has directory entry types (made by: {made})"
+        return (_error(target, text, "down, then up, so that the filesystem is made anew; it was made for another cell"),)
     text = f"{target.host.backing_filesystem} has no d_type: overlay drivers lose deletions on it (made by: {made})"
     fix = "make the filesystem anew with directory entry types: mkfs.xfs -n ftype=1, or ext4 with its feature filetype"
     return (_error(target, text, fix),)

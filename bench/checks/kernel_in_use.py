@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from bench.check import Check, Evidence
+from bench.host_words import image_name, is_own_image
 from bench.records import Finding
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def _look(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _stated(target: Target) -> str:
-    match = _STATED.search(target.cell.machine_image)
+    # The file name of a user's own image is no statement of ours: `rocky-linux-9.4.qcow2` means the distribution.
+    match = None if is_own_image(target.cell.machine_image) else _STATED.search(target.cell.machine_image)
     return match[1] if match else ""
 
 
@@ -50,7 +52,7 @@ def _several_kernels(targets: tuple[Target, ...]) -> tuple[Finding, ...]:
             check="kernel_in_use",
             level="warning",
             cell="",
-            text=f"hosts of machine image {image} run different kernels: {', '.join(sorted(found))}",
+            text=f"hosts of machine image {image_name(image)} run different kernels: {', '.join(sorted(found))}",
             fix="pin the machine image, switch off automatic upgrades, then down and up",
         )
         for (_, _, image), found in kernels.items()

@@ -76,7 +76,7 @@ def test_one_command_measures_and_leaves_nothing(watched: Watched, shared_place:
 def test_while_a_stack_stands_its_traces_are_found(watched: Watched) -> None:
     kinds = {trace.split()[0] for trace in watched.traces}
     assert kinds >= {"mount", "loop", "cgroup", "process", "file"}
-    for name in ("dockerd", "containerd-shim", "versitygw", "generator_child"):
+    for name in ("dockerd", "containerd-shim", "versitygw", "generator.child"):
         assert any(name in trace for trace in watched.traces if trace.startswith("process")), name
 
 

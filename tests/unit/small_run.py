@@ -13,6 +13,7 @@ from bench.generator import Progress
 from bench.records import (
     RUN_SCHEMA,
     Cell,
+    GeneratorHost,
     HostFacts,
     Load,
     Reference,
@@ -87,6 +88,21 @@ def target(name: str = "btrfs", **facts: Any) -> Target:
         credential="small",
         host=replace(host, **changed),
         server=replace(server, content_digest=facts.get("content_digest", server.content_digest)),
+    )
+
+
+def generator_host(name: str = "generator-1", *, cloud: str = "local", region: str = "here") -> GeneratorHost:
+    """A host that load comes from; it is this one."""
+    return GeneratorHost(
+        name=name,
+        cloud=cloud,
+        region=region,
+        address="10.77.0.9",
+        engine_url="unix:///nowhere.sock",
+        reach=("sh", "-c"),
+        folder="/nowhere",
+        host=target().host,
+        image_id="sha256:9e",
     )
 
 
@@ -184,10 +200,11 @@ class FakeGenerator:
         credentials: Mapping[str, tuple[str, str]],
         samples: Path,
         log: Path,
+        hosts: tuple[GeneratorHost, ...] = (),
         dies_at: Callable[[str, int], None] = lambda _step, _count: None,
         problem: Callable[[str, Target], str] = lambda _step, _target: "",
     ) -> None:
-        self.load, self.credentials, self.samples, self.log = load, credentials, samples, log
+        self.load, self.credentials, self.samples, self.log, self.hosts = load, credentials, samples, log, hosts
         self.dies_at, self.problem = dies_at, problem
         self.count = 0
         self.steps: list[tuple[str, str, str]] = []
@@ -220,3 +237,6 @@ class FakeGenerator:
         self.dies_at("clean_up", self.count)
         self.count += 1
         return self.problem("clean_up", target)
+
+    def abandon(self) -> None:
+        """Nothing takes long here."""

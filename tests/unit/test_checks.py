@@ -2,28 +2,31 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from bench import knowledge
-from bench.check import Evidence, query, successes
+from bench.check import Evidence, look_again, query, successes
 from bench.checks import (
     client_bound,
     driver_in_use,
     engine_in_use,
+    engine_survived,
     failures,
     filesystem_in_use,
     held_up,
     integrity,
     kernel_in_use,
     ran_out,
+    reconnected,
     same_image,
     server_answers,
     steady,
     stolen,
 )
+from bench.errors import DeployError
 from bench.records import ClientHealth, Trial
 from tests.unit.small_run import SECOND_NS, result, target, write_part
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.check import Check
-    from bench.records import Finding, Target, TrialResult
+    from bench.records import Finding, HostFacts, Target, TrialResult
 
 
 def before(check: Check, *targets: Target) -> tuple[Finding, ...]:
@@ -355,3 +358,128 @@ def test_successes_are_of_one_trial_only_and_relative_to_its_window(tmp_path: Pa
 
     assert successes(evidence, evidence.results[0]).tolist() == [[0.0, 1e6, 4096.0]]
     assert successes(evidence, stranger).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("planned", "facts", "found"),
+    [
+        ("containerd-overlayfs", {"storage_driver": "overlayfs", "image_store": "containerd"}, ""),
+        (
+            "containerd-overlayfs",
+            {"storage_driver": "overlayfs", "image_store": "graphdriver"},
+            "overlayfs (graphdriver image store)",
+        ),
+        ("overlay2", {"storage_driver": "overlay2", "image_store": "containerd"}, "overlay2 (containerd image store)"),
+        ("devicemapper", {"driver_status": {"Data loop file": "/var/lib/cowbench/host/m/devicemapper/data"}}, ""),
+        ("devicemapper", {"driver_status": {"Pool Name": "docker-thinpool"}}, "devicemapper (direct-lvm)"),
+        ("devicemapper-direct", {"driver_status": {"Pool Name": "docker-thinpool"}}, ""),
+        ("devicemapper-direct", {"driver_status": {"Data loop file": "/data"}}, "devicemapper (loop-lvm)"),
+        ("overlay2", {"storage_driver": "overlay"}, "in use is overlay (engine"),
+    ],
+)
+def test_a_variant_of_a_driver_is_told_from_its_kin(planned: str, facts: dict[str, Any], found: str) -> None:
+    findings = before(driver_in_use.CHECK, target("a", planned_driver=planned, **{"storage_driver": "devicemapper", **facts}))
+
+    assert bool(findings) == bool(found)
+    assert all(found in finding.text for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("planned", "mkfs", "found"),
+    [
+        ("xfs-ftype0", "mkfs.xfs -m crc=0 -n ftype=0", ""),
+        ("xfs-ftype0", "mkfs.xfs -q", "planned xfs-ftype0, the filesystem has directory entry types"),
+        ("xfs", "mkfs.xfs -m crc=0 -n ftype=0", "xfs has no d_type"),
+        ("xfs", "mkfs.xfs -q -n ftype=1", ""),
+    ],
+)
+def test_a_filesystem_without_entry_types_is_right_only_where_it_was_asked_for(planned: str, mkfs: str, found: str) -> None:
+    findings = before(
+        filesystem_in_use.CHECK, target("a", planned_backing_filesystem=planned, backing_filesystem="xfs", mkfs=mkfs)
+    )
+
+    assert bool(findings) == bool(found)
+    assert all(finding.text.startswith(found) for finding in findings)
+
+
+def test_the_file_name_of_a_user_s_own_image_states_no_kernel() -> None:
+    own = f"https://mirror.example/rocky-linux-9.4.qcow2#sha256={'a' * 64}"
+
+    assert before(kernel_in_use.CHECK, target("a", planned_machine_image=own, kernel="5.14.0-427.el9")) == ()
+    (finding,) = before(
+        kernel_in_use.CHECK,
+        target("a", planned_machine_image=own, kernel="5.14.0-427.el9"),
+        target("b", planned_machine_image=own, kernel="5.14.0-503.el9"),
+    )
+    assert finding.text.startswith("hosts of machine image rocky-linux-9.4.qcow2 run different kernels")
+
+
+def test_a_server_behind_a_firewall_is_not_asked_from_here() -> None:
+    closed = replace(target("a", endpoint=""), private_endpoint="http://10.77.0.9:8333")
+
+    assert before(server_answers.CHECK, closed) == ()
+    (finding,) = before(server_answers.CHECK, target("a", endpoint=""))
+    assert "is not an http or https address" in finding.text
+
+
+def test_an_emulated_server_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_answers, "_TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (finding,) = before(server_answers.CHECK, target("a", endpoint=endpoint, emulated=True))
+
+    assert "does not answer within 0.2 s" in finding.text
+
+
+def after(now: dict[str, HostFacts | str], *targets: Target) -> tuple[Finding, ...]:
+    return engine_survived.CHECK.look(Evidence(targets=targets, now=now))
+
+
+def test_an_engine_that_died_under_its_containers_is_an_error_for_each_cell_of_its_host() -> None:
+    one, other, elsewhere = target("a"), target("b"), target("c")
+    shared = replace(other, cell=replace(other.cell, host=one.cell.host))
+    found = after({one.cell.host: "the engine does not answer\n(refused)", "host-c": elsewhere.host}, one, shared, elsewhere)
+
+    assert [(finding.cell, finding.level) for finding in found] == [("a", "error"), ("b", "error")]
+    assert "host host-a could not be asked (the engine does not answer (refused))" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"kernel": "6.12.1"}, "the kernel of host host-a was 6.1.0-18-amd64 before the load and 6.12.1 after it"),
+        ({"mount_options": "ro,noatime"}, "the mount options of host host-a was rw,noatime before the load and ro,noatime after"),
+        ({"memory_bytes": 1}, ""),
+    ],
+)
+def test_what_must_not_change_during_a_run_is_told_when_it_did(changed: dict[str, Any], told: str) -> None:
+    one = target("a")
+    found = after({"host-a": replace(one.host, **changed)}, one)
+
+    assert [finding.text.startswith(told) for finding in found] == [True] * bool(told)
+
+
+def test_each_host_is_looked_at_once_and_one_that_cannot_be_is_told_why() -> None:
+    looked: list[str] = []
+
+    def refresh(one: Target) -> Target:
+        looked.append(one.cell.name)
+        if one.cell.name == "b":
+            raise DeployError("the engine does not answer", where="host host-b", next_step="cowbench down, then up again")
+        return replace(one, host=replace(one.host, kernel="6.12"))
+
+    volume = replace(target("a-volume"), cell=replace(target("a-volume").cell, host="host-a"))
+    found = look_again((target("a"), volume, target("b")), refresh)
+
+    assert looked == ["a", "b"]
+    assert found == {"host-a": replace(target("a").host, kernel="6.12"), "host-b": "the engine does not answer"}
+
+
+def test_lost_connections_are_counted_over_the_run() -> None:
+    results = (result(trial(0), reconnects=2), result(trial(1)), result(trial(2), reconnects=1))
+    (finding,) = reconnected.CHECK.look(Evidence(targets=(), results=results))
+
+    assert (finding.level, finding.trials) == ("info", (0, 2))
+    assert finding.text.startswith(
+        "3 connections to load generators were lost and made again, in 2 of 3 trials; the load went on"
+    )

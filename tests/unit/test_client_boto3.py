@@ -90,7 +90,8 @@ def test_a_proxy_of_the_environment_is_not_measured_along(server: FakeS3, monkey
 
 
 def test_nothing_in_the_parents_path_imports_boto3_locust_or_gevent() -> None:
-    code = "import sys, bench.generator, bench.errors, bench.workloads, bench.clients; print(*sys.modules)"
+    steering = "bench.generator.local, bench.generator.remote, bench.generator.porter"
+    code = f"import sys, {steering}, bench.errors, bench.workloads, bench.clients; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
     assert not {"boto3", "botocore", "locust", "gevent", "pyarrow"} & set(loaded)

@@ -14,9 +14,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from bench import generator_process, workloads
+from bench import workloads
 from bench.content import Content
-from bench.generator import Generator, Progress
+from bench.generator import Generator, Progress, process
 from bench.records import Cell, HostFacts, Load, Sample, ServerFacts, Target, Trial, TrialResult, Workload
 from tests.fakes import fake_s3
 
@@ -377,7 +377,7 @@ def test_a_child_that_hangs_is_killed(
     put = workload("put", duration_s=5.0)
     made = generator(load(put))
     assert made.prepare(target(server), put) == ""
-    monkeypatch.setattr(generator_process, "SILENCE_S", 0.5)
+    monkeypatch.setattr(process, "SILENCE_S", 0.5)
     child = child_of(made)
 
     result = made.measure(trial("put"), target(server), lambda _: child.suspend())

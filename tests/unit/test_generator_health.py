@@ -7,7 +7,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from bench.generator_health import HealthWatch, _host_shares, client_bound, held_up, stolen
+from bench.generator.health import HealthWatch, _host_shares, client_bound, held_up, stolen
 from bench.records import ClientHealth
 
 MS = 1_000_000

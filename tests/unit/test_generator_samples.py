@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from bench import generator_samples
 from bench.client import Outcome
-from bench.generator_samples import SampleLog
+from bench.generator import samples as samples_module
+from bench.generator.samples import SampleLog
 from bench.records import Sample, Trial
 from bench.workload import Op
 
@@ -43,7 +43,7 @@ def test_a_sample_comes_back_as_it_went_in(tmp_path: Path) -> None:
 
 
 def test_a_full_part_is_written_and_what_follows_goes_into_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator_samples, "_PART_ROWS", 3)
+    monkeypatch.setattr(samples_module, "_PART_ROWS", 3)
     log = SampleLog(tmp_path, TRIAL)
     for number in range(7):
         add(log, number)
@@ -57,7 +57,7 @@ def test_a_full_part_is_written_and_what_follows_goes_into_the_next(tmp_path: Pa
 
 
 def test_an_old_part_is_written_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator_samples, "_PART_NS", 0)
+    monkeypatch.setattr(samples_module, "_PART_NS", 0)
     log = SampleLog(tmp_path, TRIAL)
     add(log, 1)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN = small_run.run()
+HOST = small_run.generator_host()
 
 
 @pytest.fixture
@@ -67,3 +68,27 @@ def test_another_stack_is_refused_and_the_run_stays_as_it_was(folder: Path, targ
 
 def test_what_changes_by_itself_is_no_reason_to_refuse(folder: Path) -> None:
     resume.rejoin(folder, _altered(driver_status={"Space Used": "7 GB"}))
+
+
+@pytest.fixture
+def driven(tmp_path: Path) -> Path:
+    """A run whose load comes from a host of its own, and that has not begun."""
+    return store.create(tmp_path, replace(RUN, generators=(HOST,)))
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        pytest.param((), "does not stand", id="gone"),
+        pytest.param((replace(HOST, image_id="sha256:other"),), "container image is another", id="another image"),
+        pytest.param((replace(HOST, host=replace(HOST.host, kernel="6.12")),), "kernel was 6.1", id="another kernel"),
+        pytest.param((HOST, small_run.generator_host("generator-2")), "generator-2.*was not there", id="one more"),
+    ],
+)
+def test_load_from_elsewhere_is_refused_in_the_middle_of_a_run(driven: Path, now: tuple[Any, ...], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        resume.rejoin(driven, RUN.targets, now)
+
+
+def test_the_same_load_generators_are_gone_on_with(driven: Path) -> None:
+    resume.rejoin(driven, RUN.targets, (HOST,))

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import checks, run, store
+from bench import checks, run, signals, store
 from bench.errors import DeployError, InputError, Interrupted
 from bench.records import Finding, Reference
 from bench.status import GIVE_UP_AFTER
@@ -180,16 +180,18 @@ def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(folder: Path) -> 
 
 
 def test_a_polite_kill_ends_a_run_as_an_interrupt_does(folder: Path) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def dies_at(step: str, count: int) -> None:
         if (step, count) == ("measure", 2):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Interrupted, match="2 of 8 trials"):
-        perform(folder, dies_at=dies_at)
-
-    assert signal.getsignal(signal.SIGTERM) == before
+    try:
+        with pytest.raises(Interrupted, match="2 of 8 trials"), signals.interrupting():
+            perform(folder, dies_at=dies_at)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_a_run_can_be_performed_outside_the_main_thread(folder: Path) -> None:

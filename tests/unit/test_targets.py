@@ -3,22 +3,25 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench import targets
 from bench.errors import DeployError, InputError
-from tests.unit.small_run import target
+from bench.targets import Deployment
+from tests.unit.small_run import generator_host, target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TARGETS = (target("btrfs"), target("vfs", storage_driver="vfs", planned_driver="vfs"))
+SMALL = Deployment(stack="small", targets=TARGETS)
 
 
 def document(**changed: Any) -> dict[str, Any]:
-    whole: dict[str, Any] = json.loads(targets.render("small", TARGETS))
+    whole: dict[str, Any] = json.loads(targets.render(SMALL))
     return whole | changed
 
 
@@ -30,10 +33,28 @@ def refusal(text: str) -> InputError:
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    targets.write(tmp_path / "targets.json", "small", TARGETS)
+    targets.write(tmp_path / "targets.json", SMALL)
 
-    assert targets.read(tmp_path / "targets.json") == ("small", TARGETS)
+    assert targets.read(tmp_path / "targets.json") == SMALL
     assert [path.name for path in tmp_path.iterdir()] == ["targets.json"]
+
+
+def test_load_generators_are_read_back_too() -> None:
+    deployment = replace(SMALL, generators=(generator_host("a"), generator_host("b")))
+
+    assert targets.parse(targets.render(deployment)) == deployment
+
+
+def test_a_file_from_before_there_were_load_generators_is_read() -> None:
+    old = document()
+    del old["generators"]
+    for each in old["targets"]:
+        for key in ("private_endpoint", "reach", "machine"):
+            del each[key]
+        for key in ("virtualization", "machine_image_digest"):
+            del each["host"][key]
+
+    assert targets.parse(json.dumps(old)) == SMALL
 
 
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
@@ -51,7 +72,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_every_proper_prefix_of_the_file_is_refused_with_its_line() -> None:
-    whole = targets.render("small", TARGETS).rstrip()
+    whole = targets.render(SMALL).rstrip()
 
     for cut in range(0, len(whole), 7):
         error = refusal(whole[:cut])
@@ -120,24 +141,24 @@ def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
 
 def test_no_targets_and_two_for_one_cell_are_refused() -> None:
     assert "no targets" in refusal(json.dumps(document(targets=[]))).what
-    assert "btrfs" in refusal(targets.render("small", (TARGETS[0], TARGETS[0]))).what
+    assert "btrfs" in refusal(targets.render(replace(SMALL, targets=(TARGETS[0], TARGETS[0])))).what
 
 
 def test_a_path_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(InputError, match="cannot be written"):
-        targets.write(tmp_path / "file" / "targets.json", "small", TARGETS)
+        targets.write(tmp_path / "file" / "targets.json", SMALL)
 
 
 def test_a_full_disk_leaves_the_old_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "targets.json"
-    targets.write(path, "small", TARGETS)
+    targets.write(path, SMALL)
     monkeypatch.setattr(os, "fsync", _full)
 
     with pytest.raises(DeployError, match="full"):
-        targets.write(path, "other", TARGETS)
-    assert targets.read(path) == ("small", TARGETS)
+        targets.write(path, replace(SMALL, stack="other"))
+    assert targets.read(path) == SMALL
 
 
 def _full(_handle: int) -> None:

@@ -11,7 +11,7 @@ import gevent
 from gevent.pool import Pool
 
 from bench.client import Listing, Outcome
-from bench.generator_bound import LATE, bounded
+from bench.generator.bound import LATE, bounded
 from bench.workload import Op, WorkloadKind, prefix
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ wait for a file.
 
 from __future__ import annotations
 
+import hashlib
 from array import array
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +69,7 @@ class Samples:
         self,
         *,
         trial: int,
+        worker: int,
         op: str,
         size_bytes: int,
         due_ns: int,
@@ -77,8 +80,8 @@ class Samples:
         status: int,
         error: str,
     ) -> None:
-        """One op, by the only worker and as its only attempt. Times are of `time.perf_counter_ns()`."""
-        row = (trial, 0, size_bytes, due_ns, start_ns, first_byte_ns, end_ns, moved_bytes, status, 1)
+        """One op, as its only attempt. Times are of `time.perf_counter_ns()`, or of the clock that all workers go by."""
+        row = (trial, worker, size_bytes, due_ns, start_ns, first_byte_ns, end_ns, moved_bytes, status, 1)
         for column, value in zip(self._integers.values(), row, strict=True):
             column.append(value)
         for name, word in (("op", op), ("error", error)):
@@ -98,8 +101,11 @@ def _integers(column: array[int]) -> pa.Array:
     return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(column)])
 
 
-def write(samples: Samples, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes one part. A part under its own name is complete: it is renamed when closed. Raises OSError."""
+def write(samples: Samples, path: Path, metadata: Mapping[str, str]) -> str:
+    """Writes one part and gives the SHA-256 of its bytes. Raises OSError.
+
+    A part under its own name is complete: it is renamed when closed.
+    """
     partial = path.with_name(path.name + ".partial")
     pq.write_table(
         samples.table(metadata),
@@ -108,31 +114,51 @@ def write(samples: Samples, path: Path, metadata: Mapping[str, str]) -> None:
         use_dictionary=[name for name in _ORDER if name not in _TIMES],
         column_encoding=dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED"),
     )
+    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
     partial.rename(path)
+    return digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Which of several workers writes: `shift_ns` takes its clock to the one that all go by, give or take `uncertainty_ns`."""
+
+    worker: int
+    shift_ns: int
+    uncertainty_ns: int
 
 
 class SampleLog:
-    """The samples of one trial: collected by `add`, written part by part."""
+    """The samples of one trial: collected by `add`, written part by part. Without an origin by the only worker there is."""
 
-    def __init__(self, folder: Path, trial: Trial) -> None:
-        self._folder, self._trial = folder, trial
-        self._metadata = {"trial": str(trial.index), "worker": "0", "seed": str(trial.seed), "schema": str(SAMPLES_SCHEMA)}
+    def __init__(self, folder: Path, trial: Trial, origin: Origin | None = None) -> None:
+        self._folder, self._trial, self._origin = folder, trial, origin
+        self._worker, self._shift_ns = (origin.worker, origin.shift_ns) if origin else (0, 0)
+        told = {"trial": trial.index, "worker": self._worker, "seed": trial.seed, "schema": SAMPLES_SCHEMA}
+        if origin:
+            told |= {"clock_shift_ns": origin.shift_ns, "clock_uncertainty_ns": origin.uncertainty_ns}
+        self._metadata = {name: str(value) for name, value in told.items()}
         self._samples = Samples()
         self._begun_ns = perf_counter_ns()
         self.parts: list[str] = []
+        self.digests: dict[str, str] = {}
+        """Part → SHA-256, for whoever takes the parts to another host."""
         self.count = 0
 
     def add(self, op: Op, outcome: Outcome, *, name: str, start_ns: int, end_ns: int, error: str) -> None:
         """One op of a closed loop: due when it starts. `name` goes into the sample's `op`."""
         self.count += 1
+        shift_ns = self._shift_ns
         self._samples.add(
             trial=self._trial.index,
+            worker=self._worker,
             op=name,
             size_bytes=op.size_bytes,
-            due_ns=start_ns,
-            start_ns=start_ns,
-            first_byte_ns=outcome.first_byte_ns,
-            end_ns=end_ns,
+            due_ns=start_ns + shift_ns,
+            start_ns=start_ns + shift_ns,
+            # 0 says that no byte came, on every clock.
+            first_byte_ns=outcome.first_byte_ns and outcome.first_byte_ns + shift_ns,
+            end_ns=end_ns + shift_ns,
             moved_bytes=outcome.bytes,
             status=outcome.status,
             error=error,
@@ -141,20 +167,22 @@ class SampleLog:
     def flush_if_due(self) -> None:
         """Writes a part in a thread when it is large or old enough; what comes meanwhile goes into the next. Raises OSError."""
         if len(self._samples) >= _PART_ROWS or (self._samples and perf_counter_ns() - self._begun_ns > _PART_NS):
-            gevent.get_hub().threadpool.apply(write, self._swap())
+            part = self._swap()
+            self.digests[part[1].name] = gevent.get_hub().threadpool.apply(write, part)
 
     def close(self) -> tuple[str, ...]:
         """Writes what is left. The names of all parts. Raises OSError."""
         if len(self._samples):
-            write(*self._swap())
+            part = self._swap()
+            self.digests[part[1].name] = write(*part)
         return tuple(self.parts)
 
     def _swap(self) -> tuple[Samples, Path, Mapping[str, str]]:
         full, self._samples, self._begun_ns = self._samples, Samples(), perf_counter_ns()
-        self.parts.append(part_name(self._trial.index, len(self.parts)))
+        self.parts.append(part_name(self._trial.index, len(self.parts), self._origin.worker if self._origin else None))
         return full, self._folder / self.parts[-1], self._metadata
 
 
-def part_name(trial: int, part: int) -> str:
-    """The file of a trial's part, both counted from 0."""
-    return f"part-{trial:05d}-{part:02d}.parquet"
+def part_name(trial: int, part: int, worker: int | None = None) -> str:
+    """The file of a trial's part, all counted from 0. Several workers' parts come to lie in one folder."""
+    return f"part-{trial:05d}-{part:02d}.parquet" if worker is None else f"part-{trial:05d}-w{worker:02d}-{part:02d}.parquet"

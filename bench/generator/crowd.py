@@ -11,13 +11,18 @@ from locust.exception import StopUser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from locust.runners import Runner
+
     from bench.errors import Failure
 
 
 class Crowd:
-    """Locust's users, kept over the trials: its environment and runner are made once."""
+    """Locust's users, kept over the trials: its environment and runner are made once.
 
-    def __init__(self) -> None:
+    `runner` makes Locust's runner: one of its own, or one of several workers'.
+    """
+
+    def __init__(self, runner: Callable[[Environment], Runner] = Environment.create_local_runner) -> None:
         self._work: Callable[[], None] = lambda: None
         crowd = self
 
@@ -28,7 +33,7 @@ class Crowd:
                 raise StopUser
 
         self.environment = Environment(user_classes=[S3User])
-        self._runner = self.environment.create_local_runner()
+        self._runner = runner(self.environment)
 
     def start(self, users: int, work: Callable[[], None]) -> None:
         """Each user does `work` once. Returns at once."""

@@ -1,4 +1,4 @@
-"""The load generator's own process, started as `python -m bench.generator_child`: nothing else may run this module.
+"""The load generator's own process, started as `python -m bench.generator.child`: nothing else may run this module.
 
 gevent must replace sockets and TLS before anything imports them: later, ops would block one another in silence, or TLS
 contexts recurse without end (gevent issue 1016). A process of its own, which begins with the patch, is what makes sure of it.
@@ -13,6 +13,6 @@ if __name__ == "__main__":
 
     monkey.patch_all()
 
-    from bench.generator_serve import main
+    from bench.generator.serve import main
 
     main(patched_first=clean)

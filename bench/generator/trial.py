@@ -17,16 +17,16 @@ from gevent.event import Event
 from bench import ops
 from bench.client import Outcome
 from bench.errors import classify
-from bench.generator_bound import LATE, bounded
-from bench.generator_health import HealthWatch, client_bound, held_up, stolen
+from bench.generator.bound import LATE, bounded
+from bench.generator.health import HealthWatch, client_bound, held_up, stolen
 from bench.records import TrialResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bench.errors import Failure
-    from bench.generator_crowd import Crowd
-    from bench.generator_samples import SampleLog
+    from bench.generator.crowd import Crowd
+    from bench.generator.samples import SampleLog
     from bench.records import ClientHealth, Load, Trial, Workload
     from bench.workload import Op, Session, WorkloadKind
 

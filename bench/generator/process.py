@@ -21,7 +21,11 @@ CREDENTIALS_VARIABLE: Final = "COWBENCH_GENERATOR_CREDENTIALS"
 SILENCE_S: Final = 30.0
 """A child says that it is alive each second. One that says nothing for so long hangs, and is killed."""
 
-_FAREWELL_S: Final = 2.0
+COMMAND: Final = (sys.executable, "-P", "-m", "bench.generator.child")
+"""`-P`: nothing of the current directory may stand in for a module."""
+
+FAREWELL_S: Final = 2.0
+"""What a child may take to end once it has nothing to listen to."""
 
 
 class ChildLost(Exception):  # noqa: N818 - reads as the event that it is
@@ -34,12 +38,11 @@ class Child:
     def __init__(self, credentials: Mapping[str, tuple[str, str]], log: Path, hello: dict[str, Any]) -> None:
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                # -P: nothing of the current directory may stand in for a module.
-                [sys.executable, "-P", "-m", "bench.generator_child"],
+                COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**_environment(), CREDENTIALS_VARIABLE: json.dumps(credentials)},
+                env=environment(credentials),
             )
         self._unread = b""
         self._hello: dict[str, Any] | None = hello
@@ -66,8 +69,12 @@ class Child:
         with suppress(OSError):
             _pipe(self._process.stdin).close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_FAREWELL_S)
+            self._process.wait(FAREWELL_S)
         self.kill()
+
+    def abandon(self) -> None:
+        """Ends the process, from any thread; the one that uses it notices, and cleans up."""
+        self._process.kill()
 
     def kill(self) -> None:
         """Ends the process at once, and leaves no zombie and no open pipe."""
@@ -112,19 +119,27 @@ class Child:
 
     def _how_it_ended(self) -> str:
         with suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(_FAREWELL_S)
-            return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+            return how_it_ended(self._process.wait(FAREWELL_S))
         return "closed its output"
 
 
-def _environment() -> dict[str, str]:
-    """Ours without what would change the client behind our back: profiles, endpoints and settings for AWS, proxies."""
+def how_it_ended(code: int) -> str:
+    """The verb of a sentence about a process that ended with this status; negative where a signal killed it."""
+    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def environment(credentials: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """What a child starts with: the keys, and nothing that would change the client behind our back.
+
+    That is profiles, endpoints and settings for AWS, proxies.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOTO", "LOCUST_"))}
     if bundle := os.environ.get("AWS_CA_BUNDLE"):
         kept["AWS_CA_BUNDLE"] = bundle
-    project = str(Path(__file__).resolve().parent.parent)
+    project = str(Path(__file__).resolve().parents[2])
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
-    return {**kept, **nowhere, "PYTHONPATH": os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))}
+    path = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))
+    return {**kept, **nowhere, "PYTHONPATH": path, CREDENTIALS_VARIABLE: json.dumps(credentials)}
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -22,11 +22,11 @@ from gevent.queue import Queue
 from bench import clients, workloads
 from bench.client import Settings
 from bench.content import Content
-from bench.generator_crowd import Crowd
-from bench.generator_process import CREDENTIALS_VARIABLE
-from bench.generator_samples import SampleLog
-from bench.generator_stock import FILLERS, Stock
-from bench.generator_trial import Pass
+from bench.generator.crowd import Crowd
+from bench.generator.process import CREDENTIALS_VARIABLE
+from bench.generator.samples import SampleLog
+from bench.generator.stock import FILLERS, Stock
+from bench.generator.trial import Pass
 from bench.records import Load, Trial, Workload
 from bench.workload import Session
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.client import Client
+    from bench.generator.crew_master import Master
+    from bench.records import TrialResult
 
 BUCKET: Final = "cowbench"
 """One bucket per target: some servers reserve space for each bucket."""
@@ -60,16 +62,32 @@ def main(*, patched_first: bool) -> NoReturn:
     generator = None
     while True:
         request = requests.get()
+        # Whoever asks from another host may have lost the connection meanwhile: an answer tells which request it is of.
+        done = {"event": "done", "number": request.get("number", 0)}
         try:
             if generator is None:
-                generator = Service(request, say)
+                generator = _begin(request, say)
                 facts = {"patched": monkey.is_module_patched("socket"), "patched_first": patched_first, "pid": os.getpid()}
-                say({"event": "done", "problem": "", **facts})
+                say({**done, "problem": "", **facts})
             else:
-                say({"event": "done", **generator.answer(request)})
+                say({**done, **generator.answer(request)})
         except Exception as error:
             log.exception("request %s", request.get("do"))
-            say({"event": "done", "problem": f"the load generator failed: {type(error).__name__}: {error}."})
+            say({**done, "problem": f"the load generator failed: {type(error).__name__}: {error}."})
+
+
+def _begin(hello: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> Service | Master:
+    """The one that answers: alone, or as one of a crew over several hosts."""
+    kind = hello.get("role", {"kind": "solo"})["kind"]
+    if kind == "master":
+        from bench.generator.crew_master import Master  # noqa: PLC0415 - each role loads what it needs
+
+        return Master(hello, say)
+    if kind == "worker":
+        from bench.generator.crew_worker import Worker  # noqa: PLC0415 - as above, and it builds upon this module
+
+        return Worker(hello, say)
+    return Service(hello, say)
 
 
 class Service:
@@ -77,17 +95,21 @@ class Service:
 
     def __init__(self, hello: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
         self._say = say
+        gevent.spawn(self._keep_alive)
         self._samples = Path(hello["samples"])
         self._load = Load(**{**hello["load"], "workloads": tuple(Workload(**each) for each in hello["load"]["workloads"])})
         self._credentials: dict[str, tuple[str, str]] = json.loads(os.environ.pop(CREDENTIALS_VARIABLE, "{}"))
         largest = max((each.object_size_bytes for each in self._load.workloads), default=1)
         self._content = Content(self._load.seed, largest)
-        self._crowd = Crowd()
+        self._crowd = self._gather(hello)
         self._clients: dict[tuple[str, str], Client] = {}
         self._stocks: dict[tuple[str, str], Stock] = {}
-        gevent.spawn(self._keep_alive)
         # What stands now stays: the collector need not look at a hundred thousand objects of imports again and again.
         gc.freeze()
+
+    def _gather(self, hello: dict[str, Any]) -> Crowd:
+        del hello
+        return Crowd()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The last line that a request is answered with; `problem` is "" when all went well."""
@@ -114,16 +136,27 @@ class Service:
             samples=SampleLog(self._samples, trial),
             crowd=self._crowd,
         )
+        result = self._carry_out(run)
+        stock.used(run.used, ran_out=run.ran_out)
+        return {"problem": "", **self._tidy_up(run, result, stock)}
+
+    def _carry_out(self, run: Pass) -> TrialResult:
         watcher = gevent.spawn(self._report, run)
         try:
             result = run.measure()
             run.verify_rest()
         finally:
             watcher.kill()
-        stock.used(run.used, ran_out=run.ran_out)
+        return result
+
+    def _tidy_up(self, run: Pass, result: TrialResult, stock: Stock, worker: int = 0) -> dict[str, Any]:
+        """Removes what the trial created and writes what is left of its samples: the result, and which parts hold them."""
         if problem := stock.remove(run.created, uploads="multipart" in run.kind.creates and run.tally.failed_ops > 0):
-            log.warning("after trial %d: %s", trial.index, problem)
-        return {"problem": "", "result": asdict(replace(result, parts=run.samples.close(), samples=run.samples.count))}
+            log.warning("after trial %d: %s", run.trial.index, problem)
+        parts = run.samples.close()
+        found = asdict(replace(result, parts=parts, samples=run.samples.count))
+        held = [{"name": name, "sha256": run.samples.digests[name], "worker": worker} for name in parts]
+        return {"result": found, "parts": held}
 
     def _report(self, run: Pass) -> None:
         """Progress while the trial runs, and samples to disk when there are many."""

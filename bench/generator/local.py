@@ -6,30 +6,20 @@ and with the problem in words when the child died or fell silent, and the next t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.generator_process import Child, ChildLost
-from bench.records import ClientHealth, TrialResult
+from bench.generator import answers
+from bench.generator.answers import Progress
+from bench.generator.process import Child, ChildLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-    from bench.records import Load, Target, Trial, Workload
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """A trial so far, from the gate on and with its warm-up: for the live view only. Failed ops count as ops, not as bytes."""
-
-    ops: int
-    failed_ops: int
-    elapsed_s: float
-    ops_per_s: float
-    bytes_per_s: float
+    from bench.records import Load, Target, Trial, TrialResult, Workload
 
 
 class Generator:
@@ -65,23 +55,18 @@ class Generator:
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         answer = self._ask("measure", target, workload, trial=asdict(trial), on_progress=on_progress)
         if "result" in answer:
-            return _result(trial, answer["result"])
+            return answers.result(trial, answer["result"])
         self._remove_parts(trial)
-        return TrialResult(
-            trial=trial,
-            started_at=started_at,
-            window_start_ns=0,
-            window_end_ns=0,
-            samples=0,
-            parts=(),
-            health=None,
-            stamps=(),
-            problem=str(answer["problem"]),
-        )
+        return answers.without_samples(trial, started_at, str(answer["problem"]))
 
     def clean_up(self, target: Target, workload: Workload) -> str:
         """Deletes everything that the workload has in the target. "" or the problem; harmless to repeat."""
         return str(self._ask("clean_up", target, workload)["problem"])
+
+    def abandon(self) -> None:
+        """Ends what another thread is waiting for: its call returns with a problem."""
+        if child := self._child:
+            child.abandon()
 
     def close(self) -> None:
         """Ends the child; does nothing when there is none."""
@@ -124,9 +109,3 @@ class Generator:
     def _remove_parts(self, trial: Trial) -> None:
         for part in self._samples.glob(f"part-{trial.index:05d}-*"):
             part.unlink()
-
-
-def _result(trial: Trial, plain: dict[str, Any]) -> TrialResult:
-    health = ClientHealth(**plain["health"]) if plain["health"] else None
-    parts, stamps = tuple(plain["parts"]), tuple(plain["stamps"])
-    return TrialResult(**{**plain, "trial": trial, "health": health, "parts": parts, "stamps": stamps})

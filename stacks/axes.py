@@ -117,6 +117,8 @@ def unfit(values: Mapping[str, str]) -> str:
     filesystem, driver = values["backing_filesystem"], drivers.load(values["driver"])
     if filesystem not in driver.backing_filesystems:
         return f"{driver.name} does not run on {filesystem}; it runs on {', '.join(driver.backing_filesystems)}"
+    if driver.wants_whole_disk and not clouds.load(values["cloud"]).features.whole_disks:
+        return f"{driver.name} wants a disk of its own, and hosts of {values['cloud']} have none to give"
     offered = clouds.load(values["cloud"]).axes.get("backing_filesystem")
     if offered is not None and filesystem not in offered:
         return f"{values['cloud']} cannot make {filesystem}; it makes {', '.join(offered)}"

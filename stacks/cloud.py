@@ -100,6 +100,8 @@ class Cloud:
     default_disk: str
     facts: Callable[[Cell], Mapping[str, object]]
     problems: Callable[[], tuple[str, ...]]
+    ready: Callable[[], str]
+    """How hosts will run here, in a few words, for who asks what this machine can do."""
     prepare: Callable[[tuple[HostRequest, ...], Callable[[str], None]], None]
     room: Callable[[tuple[HostRequest, ...]], str]
     host: Callable[[HostRequest, Access | None], HostOutputs]

@@ -40,7 +40,7 @@ def _clouds() -> list[Ability]:
             reason, _, fix = problem.partition(": ")
             found.append(Ability(kind="cloud", name=name, works=False, reason=reason, fix=fix))
         if not problems:
-            found.append(Ability(kind="cloud", name=name, works=True, reason="ready", fix=""))
+            found.append(Ability(kind="cloud", name=name, works=True, reason=clouds.load(name).ready(), fix=""))
     return found
 
 

@@ -40,23 +40,40 @@ def probe(kernel: Path | None, boot: Callable[[Path, Path], None] | None = None)
     """
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return Verdict(works=False, reason=f"no {_DEVICE} that can be opened: VMs are emulated")
-    path, today = state.root() / "kvm.json", _identity()
-    try:
-        known = json.loads(path.read_text())
-        if known.pop("identity") == today:
-            return Verdict(**known)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    if verdict := _kept():
+        return verdict
     own = Path("/boot") / f"vmlinuz-{os.uname().release}"
     chosen = kernel or (own if os.access(own, os.R_OK) else None)
     if chosen is None:
         return Verdict(works=False, reason="no kernel to try KVM with: VMs are emulated; boot one of the built images first")
     verdict = _try(chosen, boot or _boot)
+    path = _file()
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({**asdict(verdict), "identity": today}))
+    draft.write_text(json.dumps({**asdict(verdict), "identity": _identity()}))
     draft.replace(path)
     return verdict
+
+
+def known() -> str:
+    """What is known without booting anything, in a few words."""
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return f"VMs are emulated: no {_DEVICE} that can be opened"
+    verdict = _kept()
+    return verdict.reason if verdict else "the first VM shows whether KVM works"
+
+
+def _kept() -> Verdict | None:
+    try:
+        record = json.loads(_file().read_text())
+        identity = record.pop("identity")
+        return Verdict(**record) if identity == _identity() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _file() -> Path:
+    return state.root() / "kvm.json"
 
 
 def version() -> str:

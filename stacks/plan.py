@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench import knowledge
 from bench.errors import InputError
 from bench.records import AXES, Cell, Finding, LeftOut
-from stacks import axes, cell_names, clouds, drivers
+from stacks import axes, cell_names, clouds, drivers, host_setup
 
 if TYPE_CHECKING:
     from bench.knowledge import Judgement
@@ -74,15 +74,8 @@ def plan(matrix: Matrix, facts_of: FactsOf) -> Plan:
 
 def _planned(cell: Cell) -> dict[str, object]:
     """What is known of a host because it is made so: an empty data root, the driver set explicitly."""
-    options = drivers.load(cell.driver).storage_options
-    return {
-        "driver": cell.driver,
-        "explicit": True,
-        "fresh": True,
-        "fs": cell.backing_filesystem,
-        "opts": options,
-        "data_on_volume": cell.data_placement == "volume",
-    }
+    made = host_setup.facts(drivers.load(cell.driver), cell.backing_filesystem)
+    return {**made, "data_on_volume": cell.data_placement == "volume"}
 
 
 def _hindrance(cell: Cell, matched: tuple[Judgement, ...]) -> LeftOut | None:

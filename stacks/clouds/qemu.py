@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from stacks import drivers, engines, host_setup, machine_image, quantity, state, user_data, vm_process
+from stacks import drivers, engines, host_setup, kvm, machine_image, quantity, state, user_data, vm_process
 from stacks.cloud import Access, Cloud, Features, HostOutputs, HostRequest
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ _NEEDED_FREE_DISK_BYTES = 4 << 30
 
 
 def _facts(cell: Cell) -> Mapping[str, object]:
-    made = host_setup.facts(drivers.load(cell.driver), cell.backing_filesystem)
-    return {**machine_image.facts(cell.machine_image), **made}
+    return machine_image.facts(cell.machine_image)
 
 
 def _problems() -> tuple[str, ...]:
@@ -162,6 +161,7 @@ CLOUD = Cloud(
     default_disk="virtio-8GiB",
     facts=_facts,
     problems=_problems,
+    ready=lambda: f"ready; {kvm.known()}",
     prepare=_prepare,
     room=_room,
     host=_host,

@@ -24,6 +24,11 @@ _SCRIPT_TIMEOUT_S = 60
 
 _ENGINE_TIMEOUT_S = 60
 
+_NOT_MOUNTED = 30
+"""A status of `scripts/host_facts.sh`; any other is the way's own, or the shell's."""
+
+_NEEDED = ("filesystem", "mount_options", "mkfs", "disk_bytes")
+
 _AGAIN = "cowbench down, then up again"
 
 
@@ -95,10 +100,14 @@ def _ask_kernel(reach_by: Sequence[str], root: str, host: str) -> dict[str, str]
     # By standard input: with the path among the arguments the reverse script would take this for a process of the host.
     done = reach.run(reach_by, "sh -s", timeout_s=_SCRIPT_TIMEOUT_S, stdin=host_setup.render_facts(root=root))
     if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("cowbench: ") or f"the host does not answer (status {done.returncode})"
-        raise DeployError(said, where=f"host {host}", next_step=_AGAIN)
+        said = done.stderr.strip().removeprefix("cowbench: ") or f"status {done.returncode}"
+        what = said if done.returncode == _NOT_MOUNTED else f"the host does not answer ({said})"
+        raise DeployError(what, where=f"host {host}", next_step=_AGAIN)
     pairs = (line.partition("=") for line in done.stdout.splitlines())
-    return {key: value for key, _, value in pairs}
+    told = {key: value for key, _, value in pairs}
+    if missing := [key for key in _NEEDED if not told.get(key)]:
+        raise DeployError(f"the host said too little: no {', '.join(missing)}", where=f"host {host}", next_step=_AGAIN)
+    return told
 
 
 def _ask_engine(url: str, stack: str, host: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -13,6 +13,6 @@ def explained(said: str, *, host: str) -> DeployError:
     *before, why = said.splitlines() or ["the set-up said nothing"]
     tail = "".join(f"\n    {line}" for line in before)
     meanings = knowledge.explain(said)
-    meaning = "".join(f"\n  means: {each.cause}" for each in meanings)
+    meaning = "".join(f"\n  means: {cause}" for cause in dict.fromkeys(each.cause for each in meanings))
     next_step = meanings[0].cure if meanings else _OTHERWISE
     return DeployError(f"{why.removeprefix('cowbench: ')}{tail}{meaning}", where=f"host {host}", next_step=next_step)

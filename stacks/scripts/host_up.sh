@@ -20,7 +20,7 @@ fail() {
 
 engine_failed() {
     # At level info an engine tells its life, and its containerd tries every snapshotter, used or not; why it ended is in the rest.
-    noise='level=info|grpc: addrConn|devmapper not configured'
+    noise='level=info|grpc: addrConn|devmapper not configured|bridge-nf-call|git source cannot'
     [ -n "$SNAPSHOTTER" ] || noise="$noise|failed to load plugin|could not use snapshotter"
     grep -vE "$noise" "$ROOT/dockerd.log" | tail -n 12 >&2
     fail 14 "$1"
@@ -188,8 +188,11 @@ if [ ! -s "$ROOT/formatted" ]; then
 fi
 
 mkdir -p "$ROOT/m"
-mountpoint -q "$ROOT/m" || mount_filesystem 2>"$ROOT/mount.log" ||
-    fail 13 "mount -t $MOUNT_TYPE -o $MOUNT_OPTIONS $DEVICE failed: $(tail -n 1 "$ROOT/mount.log"); see: dmesg | tail"
+mountpoint -q "$ROOT/m" || mount_filesystem 2>"$ROOT/mount.log" || {
+    # mount only guesses; the kernel knows.
+    dmesg 2>/dev/null | grep -F "($(basename "$(readlink -f "$DEVICE")"))" | tail -n 3 >&2
+    fail 13 "mount -t $MOUNT_TYPE -o $MOUNT_OPTIONS $DEVICE failed: $(head -n 1 "$ROOT/mount.log"); see: dmesg | tail"
+}
 
 # The engine looks its disk up in LVM's list, which has it by the kernel's name only.
 printf '%s\n' "$DAEMON_JSON" | sed "s,{pool},$(readlink -f "$POOL_DEVICE")," >"$ROOT/daemon.json"

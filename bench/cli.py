@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -154,11 +154,12 @@ def run(
     stack: StackName = "",
     runs: RunsFolder = Path("runs"),
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run folder.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a standing stack, or go on with an interrupted run at its next trial."""
     from bench import resume as continuation
 
-    screen = _screen()
+    screen = _screen(quiet=as_json)
     with signals.interrupting():
         if resume is not None:
             standing = _standing_of(resume)
@@ -173,7 +174,7 @@ def run(
                 continuation.rejoin(resume, deployment.targets, deployment.generators)
             folder = resume or _start(wanted, planned, standing, runs)
             _perform(screen, folder, standing)
-    raise typer.Exit(_report(screen, folder))
+    raise typer.Exit(_report(screen, folder, "outcome" if as_json else "verdicts"))
 
 
 @app.command()
@@ -188,7 +189,7 @@ def report(
     chosen = folder or store.newest(runs)
     if chosen is None:
         raise InputError(f"no run folder in {runs}", where="report", next_step="cowbench bench MATRIX makes one")
-    raise typer.Exit(_report(_screen(quiet=as_json), chosen, as_json=as_json, whole=True))
+    raise typer.Exit(_report(_screen(quiet=as_json), chosen, "summary" if as_json else "everything"))
 
 
 @app.command()
@@ -304,11 +305,12 @@ def bench(
     stack: NewStackName = "",
     runs: RunsFolder = Path("runs"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack standing afterwards.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Do it all: plan, deploy, check, measure, report, and take everything away again."""
     from bench.report import phrases
 
-    screen = _screen()
+    screen = _screen(quiet=as_json)
     wanted, planned = _plan(matrix)
     display.show_plan(screen, wanted, planned)
     if planned.warnings:
@@ -334,8 +336,10 @@ def bench(
             try:
                 _end(screen, name, matrix, keep=keep and folder is not None)
             finally:
-                outcome = _report(screen, folder) if folder is not None and _has_results(folder) else EXIT_OK
-    raise typer.Exit(outcome)
+                code = EXIT_OK
+                if folder is not None and _has_results(folder):
+                    code = _report(screen, folder, "outcome" if as_json else "verdicts")
+    raise typer.Exit(code)
 
 
 @app.command(name="env")
@@ -490,27 +494,30 @@ def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
     return done
 
 
-def _report(screen: Screen, folder: Path, *, as_json: bool = False, whole: bool = False) -> int:
-    """Judge and write; the verdicts on the screen, the whole Markdown if asked. Gives the exit code."""
+def _report(screen: Screen, folder: Path, show: Literal["verdicts", "everything", "summary", "outcome"] = "verdicts") -> int:
+    """Judge and write; then the verdicts or the whole Markdown on the screen, or JSON for a program. Gives the exit code."""
     from bench import judge
-    from bench.report import words
+    from bench.report import outcome, words
 
     with screen.timed("writing the report", f"report in {folder}"):
         done, summary = judge.judge(folder)
         judge.write_reports(folder, done, summary)
-    if as_json:
+    code = _exit_code(done, summary)
+    if show == "summary":
         print((folder / judge.SUMMARY_FILE).read_text())
-    elif whole:
+    elif show == "outcome":
+        _print_json(outcome.outcome(done, summary, folder, code))
+    elif show == "everything":
         screen.say((folder / "report.md").read_text())
     else:
         for sentence in words.headline(done, summary):
             screen.say(sentence)
         display.show_findings(screen, [finding for finding in done.findings if finding.level != "info"], "")
         screen.say(f"next: open {folder / 'report.html'}")
-    return _outcome(done, summary)
+    return code
 
 
-def _outcome(done: Run, summary: Summary) -> int:
+def _exit_code(done: Run, summary: Summary) -> int:
     if any(finding.level == "error" and finding.check in GATES for finding in done.findings):
         return EXIT_GATE
     return EXIT_OK if summary.sound else EXIT_UNSOUND

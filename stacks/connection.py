@@ -102,7 +102,9 @@ def _socket(url: str, stack: str) -> Iterator[str]:
             yield str(socket)
         finally:
             tunnel.kill()
-            tunnel.communicate()
+            tunnel.wait()
+            assert tunnel.stderr is not None
+            tunnel.stderr.close()
 
 
 def _wait_for(socket: Path, tunnel: subprocess.Popen[str], host: str) -> None:
@@ -110,7 +112,8 @@ def _wait_for(socket: Path, tunnel: subprocess.Popen[str], host: str) -> None:
     while not socket.exists():
         if tunnel.poll() is not None or time.monotonic() > deadline:
             tunnel.kill()
-            _, said = tunnel.communicate()
+            assert tunnel.stderr is not None
+            said = tunnel.stderr.read()
             raise DeployError(
                 f"no way to the engine by SSH ({said.strip() or f'nothing within {_TUNNEL_S} s'})",
                 where=f"host {host}",

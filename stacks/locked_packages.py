@@ -30,7 +30,7 @@ def requirements(lock: str, wanted: Iterable[str]) -> str:
     """
     packages: dict[str, Any] = {package["name"]: package for package in tomllib.loads(lock)["package"]}
     conditions: dict[str, set[str]] = defaultdict(set)
-    waiting = [(name, "", ()) for name in wanted]
+    waiting: list[tuple[str, str, tuple[str, ...]]] = [(name, "", ()) for name in wanted]
     seen = set()
     while waiting:
         name, condition, extras = waiting.pop()

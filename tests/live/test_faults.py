@@ -158,7 +158,7 @@ def inputs(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         "cell": "cell",
         "server": "versitygw",
         "image": image.ensure("versitygw").content_digest,
-        "address": "",
+        "addresses": {},
         "data_placement": "volume",
         "access_key": "test",
         "secret_key": "test-secret",
@@ -177,7 +177,7 @@ def test_a_server_that_never_answers_shows_its_log_and_goes(inputs: dict[str, An
         ContainerProvider().create(inputs)
 
     assert caught.value.next_step
-    with connection.engine(inputs["engine_url"]) as engine:
+    with connection.engine(inputs["engine_url"], inputs["stack"]) as engine:
         assert engine.containers.list(all=True) == []
         assert engine.volumes.list() == []
 

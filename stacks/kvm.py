@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 from stacks import state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _LIMIT_S = 10
 """A working KVM gets a kernel that far in about one second; a broken one hangs."""
@@ -40,19 +42,33 @@ def probe(kernel: Path | None, boot: Callable[[Path, Path], None] | None = None)
     """
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return Verdict(works=False, reason=f"no {_DEVICE} that can be opened: VMs are emulated")
-    if verdict := _kept():
-        return verdict
+    with _one_at_a_time():
+        return _kept() or _found_out(kernel, boot or _boot)
+
+
+def _found_out(kernel: Path | None, boot: Callable[[Path, Path], None]) -> Verdict:
     own = Path("/boot") / f"vmlinuz-{os.uname().release}"
     chosen = kernel or (own if os.access(own, os.R_OK) else None)
     if chosen is None:
         return Verdict(works=False, reason="no kernel to try KVM with: VMs are emulated; boot one of the built images first")
-    verdict = _try(chosen, boot or _boot)
+    verdict = _try(chosen, boot)
+    if not verdict.works:
+        # Once more: a busy machine may be late, and what is found out holds until the next start of the machine.
+        verdict = _try(chosen, boot)
     path = _file()
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps({**asdict(verdict), "identity": _identity()}))
     draft.replace(path)
     return verdict
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """VMs of a stack are made side by side: half of them emulated would be no stack."""
+    state.root().mkdir(parents=True, exist_ok=True)
+    with (state.root() / "kvm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def known() -> str:
@@ -92,9 +108,8 @@ def _try(kernel: Path, boot: Callable[[Path, Path], None]) -> Verdict:
         boot(kernel, console)
         if console.exists() and _PROOF in console.read_text(errors="replace"):
             return Verdict(works=True, reason="a kernel came up under KVM")
-        return Verdict(
-            works=False, reason=f"{_DEVICE} is there, but no kernel came up under it within {_LIMIT_S} s: VMs are emulated"
-        )
+        what = f"{_DEVICE} is there, but no kernel came up under it within {_LIMIT_S} s"
+        return Verdict(works=False, reason=f"{what}: VMs are emulated (to try again: rm {_file()})")
 
 
 def _boot(kernel: Path, console: Path) -> None:

@@ -54,6 +54,16 @@ def label(reference: str) -> str:
     return parse(reference).label if is_own(reference) else reference
 
 
+def fingerprint(reference: str) -> str:
+    """Return what changes when the image would be another one: of its definition and how it is built, or its checksum.
+
+    Raises InputError for a name that is not there.
+    """
+    if is_own(reference):
+        return parse(reference).sha256
+    return machine_definition.fingerprint(definition(reference), machine_build.METHOD)
+
+
 def ensure(reference: str, progress: Callable[[str], None]) -> MachineImage:
     """Return the machine image, made or fetched now if the cache has none of its present definition.
 
@@ -68,7 +78,6 @@ def ensure(reference: str, progress: Callable[[str], None]) -> MachineImage:
         entry = f"own-{source.sha256[:16]}"
         return _kept(entry, entry, progress, lambda folder: machine_source.fetch(source, folder, progress))
     wanted = definition(reference)
-    key = machine_definition.fingerprint(wanted, machine_build.METHOD)
 
     def build(folder: Path) -> None:
         if found := problems():
@@ -77,7 +86,7 @@ def ensure(reference: str, progress: Callable[[str], None]) -> MachineImage:
         machine_build.build(wanted, folder, progress)
 
     # One build at a time in a cache: a second one would not be faster, and each takes gigabytes of memory or disk.
-    return _kept(f"{reference}-{key}", machine_build.LOCK, progress, build)
+    return _kept(f"{reference}-{fingerprint(reference)}", machine_build.LOCK, progress, build)
 
 
 def _kept(entry: str, lock: str, progress: Callable[[str], None], make: Callable[[Path], None]) -> MachineImage:

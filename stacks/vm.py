@@ -83,7 +83,7 @@ def _processor(vm: Vm) -> tuple[str, ...]:
 
 def _boot(vm: Vm) -> tuple[str, ...]:
     """Our own images boot without an initrd: NVMe and ext4 are built into Debian's cloud kernels, virtio's disks are not."""
-    root = f"if=none,id=root,file={vm.root}/root.qcow2,format=qcow2,cache=unsafe,discard=unmap"
+    root = f"if=none,id=root,werror=report,rerror=report,file={vm.root}/root.qcow2,format=qcow2,cache=unsafe,discard=unmap"
     if vm.kernel is None:
         return ("-drive", root, "-device", "virtio-blk-pci,drive=root,serial=root,bootindex=0")
     return ("-drive", root, "-device", "nvme,drive=root,serial=root", "-kernel", str(vm.kernel), "-append", _words(vm))
@@ -100,7 +100,13 @@ def _disk(vm: Vm, name: str, form: str) -> tuple[str, ...]:
 
 
 def _device(name: str, drive: str) -> tuple[str, ...]:
-    return ("-drive", f"if=none,id={name},{drive}", "-device", f"virtio-blk-pci,drive={name},serial={name}")
+    # When this machine's disk is full the VM is told so. By default QEMU stops it without a word, and its clock with it.
+    return (
+        "-drive",
+        f"if=none,id={name},werror=report,rerror=report,{drive}",
+        "-device",
+        f"virtio-blk-pci,drive={name},serial={name}",
+    )
 
 
 def _network(vm: Vm) -> tuple[str, ...]:

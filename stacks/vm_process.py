@@ -25,6 +25,7 @@ _BOOT_LIMIT_S = 300
 _SETUP_LIMIT_S = 600
 """From there to a ready engine: seconds where the image brings it, minutes where packages are installed first."""
 _POLL_S = 0.2
+_KILL_LIMIT_S = 30
 _CONSOLE_LINES = 15
 _OWNER_MARK = "COWBENCH_OWNER"
 
@@ -60,31 +61,63 @@ def power_on(root: Path, command: Sequence[str], owner: str) -> None:
         with (root / "console.old.log").open("a") as old:
             old.write(console.read_text(errors="replace"))
     # The mark in its environment is how a VM is found again when every file of it is gone.
-    done = subprocess.run(
-        command, env={**os.environ, _OWNER_MARK: owner}, capture_output=True, text=True, timeout=_START_LIMIT_S, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, _OWNER_MARK: owner}, capture_output=True, text=True, timeout=_START_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise setup_failure.explained(f"QEMU did not start within {_START_LIMIT_S} s", host=root.name) from error
     if done.returncode != 0:
         raise setup_failure.explained(f"QEMU did not start\n{done.stderr.strip()}", host=root.name)
 
 
 def power_on_again(root: Path) -> None:
     """Start a VM that was made here before, with its disks as they are."""
-    kept = json.loads((root / "qemu.json").read_text())
+    try:
+        kept = json.loads((root / "qemu.json").read_text())
+    except (OSError, ValueError) as error:
+        raise DeployError(
+            f"no VM was made in {root} ({error})", where=f"host {root.name}", next_step="cowbench up MATRIX"
+        ) from error
     power_on(root, kept["command"], kept["owner"])
 
 
 def pull_the_plug(root: Path) -> None:
-    """End the VM as a power loss would: what its kernel had not yet written to its disks is gone."""
+    """End the VM as a power loss would: what its kernel had not yet written to its disks is gone.
+
+    Raises DeployError when it does not run: whatever is found afterwards would not be of this moment.
+    """
     process = _process(root)
-    if process is not None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-            process.wait(30)
+    if process is None:
+        raise DeployError("the VM does not run", where=f"host {root.name}", next_step="cowbench logs CELL shows its console")
+    try:
+        process.kill()
+        process.wait(_KILL_LIMIT_S)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired as error:
+        raise DeployError(
+            f"QEMU (process {process.pid}) did not end within {_KILL_LIMIT_S} s of being killed",
+            where=f"host {root.name}",
+            next_step="it hangs in this machine's kernel: see dmesg",
+        ) from error
 
 
 def running(root: Path) -> bool:
     """Whether the VM of this directory runs."""
     return _process(root) is not None
+
+
+def untouched_bytes(overhead_bytes: int) -> int:
+    """Memory that VMs of this machine were promised and have not taken yet: it looks free, and it is not."""
+    promised = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ValueError, IndexError):
+            words = process.cmdline()
+            if words and words[0].startswith("qemu-system"):
+                given = int(words[words.index("-m") + 1]) << 20
+                promised += max(0, given + overhead_bytes - process.memory_info().rss)
+    return promised
 
 
 def _process(root: Path) -> psutil.Process | None:

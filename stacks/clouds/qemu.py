@@ -61,11 +61,11 @@ def _room(requests: tuple[HostRequest, ...]) -> str:
     """Asked before the first VM boots: one too many makes all of them swap, and then every number is wrong."""
     new = [request for request in requests if not vm_process.running(state.host_dir(request.stack, request.name))]
     needed = sum(_size(request.instance_type)[1] + _OVERHEAD_BYTES for request in new)
-    there = psutil.virtual_memory().available
+    there = psutil.virtual_memory().available - vm_process.untouched_bytes(_OVERHEAD_BYTES)
     if needed and needed + _LEFT_FREE_BYTES > there:
         return (
-            f"{len(new)} VMs need {needed >> 20} MiB of memory and leave 1 GiB to this machine; {there >> 20} MiB are free: "
-            "free some, leave cells out, or choose a smaller instance_type"
+            f"{len(new)} VMs need {needed >> 20} MiB of memory and leave 1 GiB to this machine; "
+            f"{max(0, there) >> 20} MiB are free: free some, leave cells out, or choose a smaller instance_type"
         )
     return _too_many_cores(requests)
 
@@ -100,6 +100,8 @@ def _host(request: HostRequest, access: Access | None) -> HostOutputs:
             "stack": request.stack,
             "host": request.name,
             "machine_image": request.machine_image,
+            # The name stays when a definition changes: the VM must not.
+            "image_definition": machine_image.fingerprint(request.machine_image),
             "cpus": cpus,
             "memory_bytes": memory_bytes,
             "disk_bytes": size_bytes,

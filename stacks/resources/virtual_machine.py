@@ -46,7 +46,7 @@ _INPUTS = (
         "open_to",
         "driver",
     ),
-    "public_key",
+    *("public_key", "image_definition"),
 )
 
 

@@ -5,30 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
+from bench import cli_steps as steps
 from bench import display, signals
 from bench.errors import CowbenchError, DeployError, InputError, Interrupted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from _typeshed import DataclassInstance
-
-    from bench.records import GeneratorHost, Run, Summary, Target
-    from bench.targets import Deployment
-    from bench.terminal import Screen
-    from stacks.deploy import Wanted
-    from stacks.lifecycle import Standing
-    from stacks.matrix import Matrix
-    from stacks.plan import Plan
 
 app = typer.Typer(
     help="Which storage driver, under which S3 server: how fast, with which failures, and how sure are we?",
@@ -44,10 +31,6 @@ StandingStackName = Annotated[str, typer.Option("--stack", help="Name of the sta
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
-EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
-GATES = ("integrity", "failures", "engine_survived", "run")
-"""Checks whose error means that the servers failed, whatever their speed was."""
-
 _SILENCE_S = 30.0
 """How long a server that is tried for durability may say nothing: an emulated one is slow, one without power never answers."""
 
@@ -59,9 +42,9 @@ def doctor(as_json: AsJson = False) -> None:
 
     abilities = examination.examine()
     if as_json:
-        _print_json([asdict(ability) for ability in abilities])
+        steps.print_json([asdict(ability) for ability in abilities])
         return
-    screen = _screen()
+    screen = steps.screen_for()
     for ability in abilities:
         screen.say(
             f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<26}{ability.reason}",
@@ -74,18 +57,18 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
     """Show the cells of a matrix, and those left out with the reason. Nothing is created."""
-    wanted, planned = _plan(matrix)
+    wanted, planned = steps.read_plan(matrix)
     if as_json:
-        _print_json(
+        steps.print_json(
             {
                 "matrix": wanted.name,
-                "cells": _plain(planned.cells),
-                "left_out": _plain(planned.left_out),
-                "warnings": _plain(planned.warnings),
+                "cells": steps.plain(planned.cells),
+                "left_out": steps.plain(planned.left_out),
+                "warnings": steps.plain(planned.warnings),
             }
         )
         return
-    screen = _screen()
+    screen = steps.screen_for()
     display.show_plan(screen, wanted, planned)
     display.show_warnings(screen, planned)
 
@@ -95,9 +78,11 @@ def preview(matrix: MatrixFile, stack: StackName = "") -> None:
     """Show what `up` would create, change or delete."""
     from stacks import lifecycle
 
-    wanted, planned = _plan(matrix)
-    changes = lifecycle.preview(_stack_of(stack, wanted), planned.cells, _wanted(wanted), display.step_lines(_screen()))
-    _screen().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
+    wanted, planned = steps.read_plan(matrix)
+    changes = lifecycle.preview(
+        steps.stack_of(stack, wanted), planned.cells, steps.wanted_of(wanted), display.step_lines(steps.screen_for())
+    )
+    steps.screen_for().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
 
 
 @app.command()
@@ -105,18 +90,18 @@ def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> No
     """Deploy the matrix and leave it standing. A second call changes nothing."""
     from stacks import lifecycle, ownership
 
-    wanted, planned = _plan(matrix)
-    name = _stack_of(stack, wanted)
-    screen = _screen(quiet=as_json)
-    _take(screen, name, wanted, planned)
+    wanted, planned = steps.read_plan(matrix)
+    name = steps.stack_of(stack, wanted)
+    screen = steps.screen_for(quiet=as_json)
+    steps.take(screen, name, wanted, planned)
     stood = name in lifecycle.standing_stacks()
     try:
         with signals.interrupting():
-            standing = _up(screen, name, wanted, planned)
+            standing = steps.bring_up(screen, name, wanted, planned)
     except BaseException:
         # What did not stand before is not left half made; what did is still its owner's.
         with signals.answering(screen):
-            _end(screen, name, matrix, keep=stood)
+            steps.end_stack(screen, name, matrix, keep=stood)
         raise
     ownership.leave_standing(name)
     if as_json:
@@ -136,12 +121,12 @@ def check(stack: StandingStackName = "", as_json: AsJson = False) -> None:
     from bench import checks
     from bench.check import Evidence
 
-    deployed = _deployment(_standing(stack)).targets
+    deployed = steps.deployment_of(steps.standing_stack(stack)).targets
     found = checks.look("before", Evidence(targets=deployed))
     if as_json:
-        _print_json(_plain(found))
+        steps.print_json(steps.plain(found))
     else:
-        display.show_findings(_screen(), found, f"{len(deployed)} cells are what was planned")
+        display.show_findings(steps.screen_for(), found, f"{len(deployed)} cells are what was planned")
     if any(finding.level == "error" for finding in found):
         raise typer.Exit(DeployError.exit_code)
 
@@ -159,22 +144,22 @@ def run(
     """Measure a standing stack, or go on with an interrupted run at its next trial."""
     from bench import resume as continuation
 
-    screen = _screen(quiet=as_json)
+    screen = steps.screen_for(quiet=as_json)
     with signals.interrupting():
         if resume is not None:
-            standing = _standing_of(resume)
+            standing = steps.standing_stack_of(resume)
         elif matrix is not None:
-            wanted, planned = _plan(matrix)
-            standing = _standing(_stack_of(stack, wanted))
+            wanted, planned = steps.read_plan(matrix)
+            standing = steps.standing_stack(steps.stack_of(stack, wanted))
         else:
             raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
-        with _working_on(standing.stack):
+        with steps.working_on(standing.stack):
             if resume is not None:
-                deployment = _deployment(standing)
+                deployment = steps.deployment_of(standing)
                 continuation.rejoin(resume, deployment.targets, deployment.generators)
-            folder = resume or _start(wanted, planned, standing, runs)
-            _perform(screen, folder, standing)
-    raise typer.Exit(_report(screen, folder, "outcome" if as_json else "verdicts"))
+            folder = resume or steps.start_run(wanted, planned, standing, runs)
+            steps.measure(screen, folder, standing)
+    raise typer.Exit(steps.write_report(screen, folder, "outcome" if as_json else "verdicts"))
 
 
 @app.command()
@@ -189,7 +174,7 @@ def report(
     chosen = folder or store.newest(runs)
     if chosen is None:
         raise InputError(f"no run folder in {runs}", where="report", next_step="cowbench bench MATRIX makes one")
-    raise typer.Exit(_report(_screen(quiet=as_json), chosen, "summary" if as_json else "everything"))
+    raise typer.Exit(steps.write_report(steps.screen_for(quiet=as_json), chosen, "summary" if as_json else "everything"))
 
 
 @app.command()
@@ -202,11 +187,11 @@ def logs(
     """Show what a cell's VM, set-up, engine and server said last."""
     from stacks import logs as logbook
 
-    name = _stack_name(stack or _only_stack())
+    name = steps.checked_stack_name(stack or steps.only_stack())
     chosen = [each for each in logbook.PARTS if part in {"", each}]
     if not chosen:
         raise InputError(f"there is no part {part!r}", where="--part", next_step=f"name one of {', '.join(logbook.PARTS)}")
-    targets, generators = _deployed(name)
+    targets, generators = steps.deployed(name)
     found = list(logbook.read(logbook.place(name, cell, targets, generators), chosen, lines))
     for each in found:
         print(f"==> {each.part} <==\n{each.text}\n")
@@ -233,8 +218,8 @@ def durability(
     from bench.client import Settings
     from stacks import power, servers
 
-    screen, standing, size_bytes = _screen(quiet=as_json), _standing(stack), _object_size(size)
-    plug = power.plug(standing.stack, cell, _deployed(standing.stack)[0])
+    screen, standing, size_bytes = steps.screen_for(quiet=as_json), steps.standing_stack(stack), steps.object_size_bytes(size)
+    plug = power.plug(standing.stack, cell, steps.deployed(standing.stack)[0])
     server = servers.load(plug.target.cell.server)
     subject = judging.Subject(
         cell=cell, server=server.name, promised=server.flushes_before_answer, users=users, size_bytes=size_bytes
@@ -242,14 +227,14 @@ def durability(
     settings = Settings(connections=users, silence_s=_SILENCE_S, expect_100_continue=False)
     client = clients.load("boto3")(plug.target.endpoint, standing.access_key, standing.secret_key, settings)
     wanted = durability_load.Plan(seconds=seconds, flush_first=flush_first)
-    with signals.interrupting(), _working_on(standing.stack):
+    with signals.interrupting(), steps.working_on(standing.stack):
         result = durability_load.measure(client, subject, wanted, plug, screen.say)
     if as_json:
-        _print_json(asdict(result))
+        steps.print_json(asdict(result))
     else:
         for line in durability_words.lines(result):
             screen.say(line)
-    raise typer.Exit(EXIT_OK if judging.acceptable(result) else EXIT_GATE)
+    raise typer.Exit(steps.EXIT_OK if judging.acceptable(result) else steps.EXIT_GATE)
 
 
 @app.command()
@@ -258,13 +243,13 @@ def down(stack: StandingStackName = "") -> None:
     from stacks import lifecycle, ownership
     from stacks import sweep as sweeping
 
-    name, screen = _stack_name(stack or _only_stack()), _screen()
+    name, screen = steps.checked_stack_name(stack or steps.only_stack()), steps.screen_for()
     if not lifecycle.has_state(name) and not sweeping.hosts(name):
         screen.say(f"there is no stack {name}; see what is left of any with: cowbench sweep --dry-run")
         return
     ownership.claim(name)
     with signals.answering(screen):
-        _down(screen, name)
+        steps.bring_down(screen, name)
 
 
 @app.command()
@@ -278,7 +263,7 @@ def sweep(
     """Find what killed runs left on this machine, show it, and remove it."""
     from stacks import sweep as sweeping
 
-    screen = _screen(quiet=as_json)
+    screen = steps.screen_for(quiet=as_json)
     doomed = sweeping.stacks() if everything else sweeping.abandoned_stacks()
     traces = {name: [host.host for host in sweeping.hosts(name)] for name in doomed}
     stuck: list[DeployError] = []
@@ -286,13 +271,13 @@ def sweep(
         screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
         if not dry_run:
             try:
-                _down(screen, name)
+                steps.bring_down(screen, name)
             except DeployError as error:
                 # One stack that resists must not keep the others.
                 stuck.append(error)
     sweeping.remove_orphans(dry_run=dry_run)
     if as_json:
-        _print_json(traces)
+        steps.print_json(traces)
     elif not doomed:
         screen.say("nothing to sweep")
     if stuck:
@@ -310,21 +295,21 @@ def bench(
     """Do it all: plan, deploy, check, measure, report, and take everything away again."""
     from bench.report import phrases
 
-    screen = _screen(quiet=as_json)
-    wanted, planned = _plan(matrix)
+    screen = steps.screen_for(quiet=as_json)
+    wanted, planned = steps.read_plan(matrix)
     display.show_plan(screen, wanted, planned)
     if planned.warnings:
         told = len({warning.text for warning in planned.warnings})
         screen.say(f"{phrases.counted(told, 'warning')} about these cells; see with: cowbench plan {matrix}", "yellow")
-    name = _stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
-    _insist_on_a_new_stack(name, matrix)
-    _take(screen, name, wanted, planned)
+    name = steps.checked_stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
+    steps.insist_on_a_new_stack(name, matrix)
+    steps.take(screen, name, wanted, planned)
     folder = None
     try:
         with signals.interrupting():
-            standing = _up(screen, name, wanted, planned)
-            folder = _start(wanted, planned, standing, runs)
-            _perform(screen, folder, standing)
+            standing = steps.bring_up(screen, name, wanted, planned)
+            folder = steps.start_run(wanted, planned, standing, runs)
+            steps.measure(screen, folder, standing)
     except Interrupted as stop:
         screen.say("interrupted; what was measured is kept", "yellow")
         if not keep:
@@ -334,11 +319,11 @@ def bench(
     finally:
         with signals.answering(screen):
             try:
-                _end(screen, name, matrix, keep=keep and folder is not None)
+                steps.end_stack(screen, name, matrix, keep=keep and folder is not None)
             finally:
-                code = EXIT_OK
-                if folder is not None and _has_results(folder):
-                    code = _report(screen, folder, "outcome" if as_json else "verdicts")
+                code = steps.EXIT_OK
+                if folder is not None and steps.has_results(folder):
+                    code = steps.write_report(screen, folder, "outcome" if as_json else "verdicts")
     raise typer.Exit(code)
 
 
@@ -362,249 +347,6 @@ def version() -> None:
         print(f"{name} {value}")
 
 
-def _plan(path: Path) -> tuple[Matrix, Plan]:
-    from stacks import matrix, plan
-
-    wanted = matrix.read(path)
-    return wanted, plan.plan(wanted, plan.facts_of)
-
-
-def _insist_on_a_new_stack(name: str, matrix: Path) -> None:
-    """What `bench` deploys it takes away again; a stack that was left standing on purpose is not its to take."""
-    from stacks import lifecycle, ownership
-
-    held = ownership.read(name)
-    if held is not None and held.status == "standing" and name in lifecycle.standing_stacks():
-        raise InputError(
-            f"stack {name} stands already, and bench would take it away at the end",
-            where="--stack",
-            next_step=f"cowbench run {matrix} --stack {name} measures it; or choose another name",
-        )
-
-
-def _take(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> None:
-    """Make the stack ours, before anything that failing would undo: another process's stack is not ours to take away."""
-    from stacks import clouds, hosts, image, ownership
-
-    for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
-        member = clouds.load(cloud)
-        if problems := member.problems():
-            what, _, step = problems[0].partition(": ")
-            raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
-        if full := member.room(requests):
-            what, _, step = full.partition(": ")
-            raise DeployError(what, where=f"cloud {cloud}", next_step=step)
-        member.prepare(requests, screen.say)
-    if matrix.load.generators is not None:
-        with screen.timed("the load generator's container image", "the load generator's container image is there"):
-            image.ensure("loadgen")
-    ownership.claim(name)
-
-
-def _wanted(matrix: Matrix) -> Wanted:
-    from stacks.deploy import Wanted
-
-    return Wanted(images=matrix.server_images, generators=matrix.load.generators)
-
-
-def _up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
-    from bench.report import phrases
-    from stacks import lifecycle
-
-    cells = phrases.counted(len(planned.cells), "cell")
-    with screen.timed(f"bringing up {cells}", f"stack {name}: {cells} of {matrix.name} up"):
-        return lifecycle.up(name, planned.cells, _wanted(matrix), display.step_lines(screen))
-
-
-def _start(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
-    from bench import run
-
-    deployment = _deployment(standing)
-    return run.start(
-        stack=standing.stack,
-        matrix_text=matrix.text,
-        plan=planned.cells,
-        left_out=planned.left_out,
-        targets=deployment.targets,
-        generators=deployment.generators,
-        load=matrix.load,
-        reference=matrix.reference,
-        runs=runs,
-        versions=run.versions(),
-        operator=run.operator(),
-    )
-
-
-def _deployment(standing: Standing) -> Deployment:
-    """What stands, with the facts of the targets' hosts as they are now."""
-    from bench import targets
-    from stacks import readback
-
-    deployed = targets.parse(standing.targets_json)
-    return replace(deployed, targets=tuple(readback.refresh(target) for target in deployed.targets))
-
-
-def _object_size(text: str) -> int:
-    from bench.durability_load import LARGEST_BYTES
-    from stacks import quantity
-
-    step = f"from 1B to {quantity.size_text(LARGEST_BYTES)}, such as 64KiB"
-    try:
-        size_bytes = quantity.size_bytes(text)
-    except ValueError as error:
-        raise InputError(f"{text!r}: {error}", where="--size", next_step=step) from None
-    if not 0 < size_bytes <= LARGEST_BYTES:
-        raise InputError(f"{text} is not a size that is tried here", where="--size", next_step=step)
-    return size_bytes
-
-
-def _deployed(stack: str) -> tuple[tuple[Target, ...], tuple[GeneratorHost, ...]]:
-    """Targets and load generators of a stack as they were deployed; none where it does not stand."""
-    from bench import targets
-    from stacks import lifecycle
-
-    try:
-        deployment = targets.parse(lifecycle.standing(stack).targets_json)
-    except CowbenchError:
-        return (), ()
-    return deployment.targets, deployment.generators
-
-
-@contextmanager
-def _working_on(stack: str) -> Iterator[None]:
-    """Keeps a second run off a stack that is being measured: each would be in the other's numbers."""
-    from stacks import ownership
-
-    ownership.claim(stack)
-    try:
-        yield
-    finally:
-        ownership.leave_standing(stack)
-
-
-def _perform(screen: Screen, folder: Path, standing: Standing) -> Run:
-    from bench import run
-    from stacks import readback
-
-    keys = {standing.stack: (standing.access_key, standing.secret_key)}
-    started = time.monotonic()
-    with screen.measuring() as show:
-        done = run.perform(folder, keys, show, refresh=readback.refresh)
-    screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
-    return done
-
-
-def _report(screen: Screen, folder: Path, show: Literal["verdicts", "everything", "summary", "outcome"] = "verdicts") -> int:
-    """Judge and write; then the verdicts or the whole Markdown on the screen, or JSON for a program. Gives the exit code."""
-    from bench import judge
-    from bench.report import outcome, words
-
-    with screen.timed("writing the report", f"report in {folder}"):
-        done, summary = judge.judge(folder)
-        judge.write_reports(folder, done, summary)
-    code = _exit_code(done, summary)
-    if show == "summary":
-        print((folder / judge.SUMMARY_FILE).read_text())
-    elif show == "outcome":
-        _print_json(outcome.outcome(done, summary, folder, code))
-    elif show == "everything":
-        screen.say((folder / "report.md").read_text())
-    else:
-        for sentence in words.headline(done, summary):
-            screen.say(sentence)
-        display.show_findings(screen, [finding for finding in done.findings if finding.level != "info"], "")
-        screen.say(f"next: open {folder / 'report.html'}")
-    return code
-
-
-def _exit_code(done: Run, summary: Summary) -> int:
-    if any(finding.level == "error" and finding.check in GATES for finding in done.findings):
-        return EXIT_GATE
-    return EXIT_OK if summary.sound else EXIT_UNSOUND
-
-
-def _end(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
-    from stacks import ownership
-
-    if keep:
-        ownership.leave_standing(name)
-        screen.say(f"left standing; next: cowbench run {matrix} --stack {name}, or cowbench down --stack {name}")
-        return
-    _down(screen, name)
-
-
-def _down(screen: Screen, name: str) -> None:
-    from stacks import lifecycle
-
-    with screen.timed(f"taking stack {name} away", f"stack {name} down, nothing left"):
-        lifecycle.down(name, display.step_lines(screen))
-
-
-def _has_results(folder: Path) -> bool:
-    from bench import store
-
-    return bool(store.results(folder))
-
-
-def _standing(stack: str) -> Standing:
-    from stacks import lifecycle
-
-    return lifecycle.standing(_stack_name(stack or _only_stack()))
-
-
-def _standing_of(folder: Path) -> Standing:
-    """The stack that an interrupted run was measured on."""
-    from bench import store
-    from stacks import lifecycle
-
-    stack = store.read(folder).stack
-    try:
-        return lifecycle.standing(stack)
-    except DeployError as error:
-        raise InputError(
-            f"stack {stack} is gone, and its disks and containers with it: the rest cannot be measured on them",
-            where=str(folder),
-            next_step=f"start a new run; what was measured is kept: cowbench report {folder}",
-        ) from error
-
-
-def _stack_name(name: str) -> str:
-    from stacks import ownership
-
-    return ownership.check_name(name)
-
-
-def _stack_of(stack: str, matrix: Matrix) -> str:
-    """The stack that was asked for, else the one that carries the matrix' name, as much of it as a stack may have."""
-    from stacks import ownership
-
-    return ownership.check_name(stack or matrix.name[: ownership.STACK_NAME_LIMIT].rstrip("-"))
-
-
-def _only_stack() -> str:
-    from stacks import lifecycle
-
-    names = lifecycle.standing_stacks()
-    if len(names) == 1:
-        return names[0]
-    known = f"one of {', '.join(names)}" if names else "none stands: cowbench up MATRIX makes one"
-    raise InputError("which stack?", where="--stack", next_step=f"--stack NAME, {known}")
-
-
-def _screen(*, quiet: bool = False) -> Screen:
-    from bench.terminal import Screen
-
-    return Screen(quiet=quiet)
-
-
-def _plain(records: Iterable[DataclassInstance]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in records]
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, sort_keys=True))
-
-
 def main() -> None:
     """The entry point: one error, one exit code."""
     try:
@@ -615,7 +357,7 @@ def main() -> None:
         # Threads of gRPC must not hold the process: everything that matters is on the disk.
         os._exit(error.exit_code)
     except BrokenPipeError:
-        os._exit(EXIT_OK)
+        os._exit(steps.EXIT_OK)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import cli, run, store
+from bench import cli_steps, run, store
 from bench.records import Finding
 from tests.unit import small_run
 from tests.unit.small_run import KEYS, FakeGenerator
@@ -133,7 +133,7 @@ def test_the_exit_code_of_a_run(check: str, level: str, *, sound: bool, code: in
     finding = Finding(check=check, level=level, cell="", text="", fix="")  # type: ignore[arg-type] # one of the levels
     done = replace(small_run.run(), findings=(finding,))
 
-    assert cli._exit_code(done, _summary(sound=sound)) == code
+    assert cli_steps.exit_code_of(done, _summary(sound=sound)) == code
 
 
 def test_a_run_folder_is_reported_again_without_any_stack(home: dict[str, str], tmp_path: Path) -> None:

@@ -29,6 +29,25 @@ FILESYSTEMS = tuple(filesystem.FILESYSTEMS)
 _MOUNT_OPTIONS = "noatime"
 """Access times are off on every filesystem: a read that writes would be measured as a read."""
 
+_UNUSED_PLUGINS = frozenset(
+    {
+        # Kubernetes' way in, by the names of 1.x and of 2.x; it would look for networks and open a port.
+        "io.containerd.grpc.v1.cri",
+        "io.containerd.cri.v1.images",
+        "io.containerd.cri.v1.runtime",
+        "io.containerd.podsandbox.controller.v1.podsandbox",
+        # These reach outside of the host directory: /var/run/nri, /opt/containerd.
+        "io.containerd.nri.v1.nri",
+        "io.containerd.internal.v1.opt",
+        # The engine restarts its containers itself.
+        "io.containerd.internal.v1.restart",
+        "io.containerd.monitor.container.v1.restart",
+        # Each tries the disk, or loads a kernel module, whether it is used or not.
+        *(f"io.containerd.snapshotter.v1.{name}" for name in ("aufs", "blockfile", "btrfs", "devmapper", "erofs", "zfs")),
+    }
+)
+"""containerd's plugins that no engine needs. One that a version does not know is no error there (checked with 1.4 to 2.2)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HostSetup:
@@ -84,6 +103,8 @@ def daemon_json(setup: HostSetup) -> dict[str, object]:
         "hosts": [f"unix://{setup.root}/docker.sock"],
         "data-root": f"{setup.root}/m/docker",
         "exec-root": f"{setup.root}/x",
+        # Without it an engine that finds /run/containerd/containerd.sock takes the containerd that is the system's.
+        "containerd": containerd_socket(setup.root),
         "pidfile": f"{setup.root}/dockerd.pid",
         "storage-driver": setup.driver.storage_driver,
         "storage-opts": list(setup.driver.storage_options),
@@ -101,6 +122,42 @@ def daemon_json(setup: HostSetup) -> dict[str, object]:
         "log-opts": {"max-size": "1m", "max-file": "2"},
         "shutdown-timeout": 5,
     }
+
+
+def containerd_toml(setup: HostSetup) -> str:
+    """The configuration of the engine's containerd, for containerd 1.4 to 2.x; below `root` like all else.
+
+    Data lies where an engine puts that of a containerd it starts itself: in its data root, on the measured filesystem. No
+    listener for debugging or metrics: only what is named here is opened.
+    """
+    skipped = sorted(_UNUSED_PLUGINS - {f"io.containerd.snapshotter.v1.{_snapshotter(setup.driver)}"})
+    lines = (
+        "version = 2",
+        f"root = {_toml(f'{setup.root}/m/docker/containerd/daemon')}",
+        f"state = {_toml(f'{setup.root}/x/containerd/daemon')}",
+        # As an engine gives it: no better protected than the engine, and than what else runs on an operator's machine.
+        "oom_score = 0",
+        "disabled_plugins = [",
+        *(f"  {_toml(name)}," for name in skipped),
+        "]",
+        "[grpc]",
+        f"address = {_toml(containerd_socket(setup.root))}",
+    )
+    return "\n".join(lines)
+
+
+def containerd_socket(root: str) -> str:
+    """Where the containerd of the host with this directory listens."""
+    return f"{root}/x/containerd.sock"
+
+
+def _snapshotter(driver: Driver) -> str:
+    return driver.storage_driver if driver.image_store == "containerd" else ""
+
+
+def _toml(text: str) -> str:
+    # What JSON escapes, TOML's basic strings escape alike.
+    return json.dumps(text, ensure_ascii=False)
 
 
 def cgroup_parent(owner: str) -> str:
@@ -132,8 +189,9 @@ def render_up(setup: HostSetup) -> str:
             "MODULES": " ".join(dict.fromkeys((*setup.driver.kernel_modules, made.mount_type))),
             "BINARIES": " ".join(dict.fromkeys((*setup.engine.binaries, *setup.driver.binaries, made.mkfs.split()[0]))),
             **{f"PACKAGES_{family.upper()}": " ".join(translated(packages, family)) for family in FAMILIES},
-            "SNAPSHOTTER": setup.driver.storage_driver if setup.driver.image_store == "containerd" else "",
+            "SNAPSHOTTER": _snapshotter(setup.driver),
             "INSTALL": "yes" if setup.install else "no",
+            "CONTAINERD_TOML": containerd_toml(setup),
             "DAEMON_JSON": json.dumps(daemon_json(setup), indent=2, sort_keys=True),
         },
     )

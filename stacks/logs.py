@@ -72,7 +72,7 @@ def read(where: Place, parts: Sequence[Part], lines: int) -> Iterator[Log]:
     readers: Mapping[Part, Callable[[Place, int], str]] = {
         "console": _console,
         "setup": lambda place, count: _file(place, "up.log", count),
-        "engine": lambda place, count: _file(place, "dockerd.log", count),
+        "engine": lambda place, count: _file(place, "containerd.log", count) + _file(place, "dockerd.log", count),
         "server": _server,
     }
     for part in parts:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.records import HostFacts
     from stacks.driver import Driver
 
-_SETUP_TIMEOUT_S = 300
+_SETUP_TIMEOUT_S = 400
 """More than the script's own limits together: it knows better what it waited for."""
 _INPUTS = ("stack", "host", "engine", "driver", "backing_filesystem", "disk_bytes")
 
@@ -93,11 +93,12 @@ def insist_on_driver(facts: HostFacts, driver: Driver, host: str) -> None:
 
     It may do so silently, and a number measured there would carry the wrong name.
     """
-    wanted, found = (driver.storage_driver, driver.image_store), (facts.storage_driver, facts.image_store)
+    wanted, found = driver.storage_driver, facts.storage_driver
+    if driver.image_store != facts.image_store:
+        wanted, found = f"{wanted} ({driver.image_store})", f"{found} ({facts.image_store})"
     if wanted != found:
         raise DeployError(
-            f"engine {facts.engine_version} was told to use {' in the image store '.join(wanted)}"
-            f" and took {' in the image store '.join(found)}",
+            f"engine {facts.engine_version} was told to use {wanted} and took {found}",
             where=f"host {host}",
             next_step="see dockerd.log of the host; name a driver that this engine, kernel and filesystem can run",
         )

@@ -100,12 +100,10 @@ unmount_elsewhere() {
 }
 
 remove_shim_sockets() {
-    # containerd keeps its shims' sockets in /run/containerd/s, outside of the engine's directory; the bundle knows the name.
-    find "$ROOT/x" -name address -path '*/io.containerd.runtime.v2.task/*' 2>/dev/null | while read -r file; do
-        socket=$(sed 's,^unix://,,' "$file")
-        case $socket in
-        /run/containerd/s/*) rm -f -- "$socket" ;;
-        esac
+    # Whichever containerd it is, its shims' sockets lie in /run/containerd/s. The bundle knows the name, in one of two files by version.
+    find "$ROOT/x" -path '*/io.containerd.runtime.v2.task/*' '(' -name address -o -name bootstrap.json ')' \
+        -exec grep -ho 'unix:///run/containerd/s/[0-9a-f]*' {} + 2>/dev/null | sed 's,^unix://,,' | while read -r socket; do
+        rm -f -- "$socket"
     done
 }
 

@@ -2,7 +2,7 @@
 # shellcheck disable=SC3045 # ulimit -H is in every sh of a Linux distribution: dash, bash, busybox
 # Readies one host of the bench: data disk, filesystem, mount, engine. Safe to run again, also after a reboot or a power loss.
 # Exit codes: 0 the engine answers · 10 something is missing · 11 the disk · 12 the filesystem · 13 the mount · 14 the engine
-# The last line on stderr says why; for an engine, the end of its log stands before it.
+# The last line on stderr says why; for an engine or its containerd, the end of its log stands before it.
 set -eu
 # @variables@
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -19,11 +19,11 @@ fail() {
 }
 
 engine_failed() {
-    # At level info an engine tells its life, and its containerd tries every snapshotter, used or not; why it ended is in the rest.
-    noise='level=info|grpc: addrConn|devmapper not configured|bridge-nf-call|git source cannot'
+    # At level info they tell their lives, and containerd tries snapshotters that nobody asked for; why it ended is in the rest.
+    noise='level=info|grpc: addrConn|bridge-nf-call|git source cannot'
     [ -n "$SNAPSHOTTER" ] || noise="$noise|failed to load plugin|could not use snapshotter"
-    grep -vE "$noise" "$ROOT/dockerd.log" | tail -n 12 >&2
-    fail 14 "$1"
+    grep -vE "$noise" "$ROOT/$1.log" | tail -n 12 >&2
+    fail 14 "$2"
 }
 
 open_files() {
@@ -42,15 +42,13 @@ missing_binaries() {
 }
 
 keep_other_engines_down() {
-    # A package starts its engine as soon as it is unpacked, and ours would take a running containerd into use as its own.
+    # A package starts its engine as soon as it is unpacked: it would take memory and time from what is measured.
     [ -d /run/systemd/system ] || return 0
     for unit in docker.socket docker.service containerd.service; do
         [ "$(readlink -f "/etc/systemd/system/$unit")" = /dev/null ] && continue
         systemctl mask --quiet "$unit" 2>/dev/null || true
         systemctl stop --quiet "$unit" 2>/dev/null || true
     done
-    # An engine only looks whether this is there, not whether anyone listens.
-    systemctl is-active --quiet containerd.service || rm -f /run/containerd/containerd.sock
 }
 
 patiently() {
@@ -143,6 +141,30 @@ ready_pool_device() {
     fi
 }
 
+start_containerd() {
+    # Left to itself an engine takes the containerd of the system into use, wherever its socket is, and shares it with all others.
+    rm -f "$ROOT/x/containerd.sock"
+    printf '%s\n' "$CONTAINERD_TOML" >"$ROOT/containerd.toml"
+    : >"$ROOT/containerd.log"
+    # Its number is noted before it is containerd: were this script killed in between, a second one would wait for the first one's
+    # database for ever.
+    # shellcheck disable=SC2016 # the inner shell's own words
+    TMPDIR="$ROOT/tmp" setsid sh -c 'echo $$ >"$1/containerd.pid" && exec containerd --config "$1/containerd.toml"' sh "$ROOT" \
+        >"$ROOT/containerd.log" 2>&1 </dev/null 9>&- &
+    containerd=$!
+}
+
+start_engine() {
+    # A killed engine leaves these behind, and the next one would wait for a process that is gone.
+    rm -f "$ROOT/docker.sock" "$ROOT/dockerd.pid"
+    : >"$ROOT/dockerd.log"
+    # DOCKER_DRIVER in the environment would silently beat the configuration file.
+    unset DOCKER_DRIVER
+    TMPDIR="$ROOT/tmp" setsid dockerd --config-file "$ROOT/daemon.json" --default-ulimit "nofile=$(open_files):$(open_files)" \
+        >"$ROOT/dockerd.log" 2>&1 </dev/null 9>&- &
+    engine=$!
+}
+
 # One run at a time: the reverse script waits for this lock, so it never tears down a host that is still growing.
 mkdir -p "$ROOT"
 exec 9>"$ROOT/lock"
@@ -150,9 +172,8 @@ flock -w 120 9 || fail 10 "another set-up of $ROOT is under way; wait for it, or
 
 boot=$(cat /proc/sys/kernel/random/boot_id)
 if [ "$(cat "$ROOT/boot" 2>/dev/null)" != "$boot" ]; then
-    # Of another boot: sockets nobody listens on, and numbers of processes that are others' now. An engine kills what it takes for
-    # its old containerd.
-    rm -rf "$ROOT/x" "$ROOT/tmp" "$ROOT/docker.sock" "$ROOT/dockerd.pid"
+    # Of another boot: sockets nobody listens on, tasks that are gone, and numbers of processes that are others' now.
+    rm -rf "$ROOT/x" "$ROOT/tmp" "$ROOT/docker.sock" "$ROOT/dockerd.pid" "$ROOT/containerd.pid"
     printf '%s\n' "$boot" >"$ROOT/boot"
 fi
 
@@ -194,34 +215,39 @@ mountpoint -q "$ROOT/m" || mount_filesystem 2>"$ROOT/mount.log" || {
     fail 13 "mount -t $MOUNT_TYPE -o $MOUNT_OPTIONS $DEVICE failed: $(head -n 1 "$ROOT/mount.log"); see: dmesg | tail"
 }
 
+# What they write into the temporary directory, such as the stacks of one that hangs, goes with the host.
+mkdir -p "$ROOT/tmp" "$ROOT/x"
+chmod 700 "$ROOT/x"
+containerd=$(cat "$ROOT/containerd.pid" 2>/dev/null) || containerd=
+is_ours "$containerd" containerd || start_containerd
+tries=0
+# It listens only after it has tried all its plugins. An engine that comes too early would wait a whole second before it tries again.
+until [ -S "$ROOT/x/containerd.sock" ]; do
+    kill -0 "$containerd" 2>/dev/null || engine_failed containerd "the engine's containerd ended while it started"
+    tries=$((tries + 1))
+    [ "$tries" -lt 1200 ] || engine_failed containerd "failed to start containerd: it did not get ready within 60 s"
+    sleep 0.05
+done
+# An engine starts without the snapshotter that it was told to use, and fails with the first container.
+if [ -n "$SNAPSHOTTER" ] && grep -qE "(failed to load|skip loading) plugin.*io\.containerd\.snapshotter\.v1\.$SNAPSHOTTER\W" "$ROOT/containerd.log"; then
+    engine_failed containerd "the engine's containerd has no snapshotter $SNAPSHOTTER on this host"
+fi
+
 # The engine looks its disk up in LVM's list, which has it by the kernel's name only.
 printf '%s\n' "$DAEMON_JSON" | sed "s,{pool},$(readlink -f "$POOL_DEVICE")," >"$ROOT/daemon.json"
 engine=$(cat "$ROOT/dockerd.pid" 2>/dev/null) || engine=
 if ! { [ -S "$ROOT/docker.sock" ] && is_ours "$engine" dockerd; }; then
     [ -z "$POOL_DEVICE" ] || ready_pool_device >"$ROOT/pool.log" 2>&1 || fail 11 "$POOL_DEVICE: $(tail -n 1 "$ROOT/pool.log"); see: lvs -a"
-    # A killed engine leaves these behind, and the next one would wait for a process that is gone.
-    rm -f "$ROOT/docker.sock" "$ROOT/dockerd.pid"
-    is_ours "$(cat "$ROOT/x/containerd/containerd.pid" 2>/dev/null)" containerd || rm -f "$ROOT/x/containerd/containerd.pid"
-    : >"$ROOT/dockerd.log"
-    # DOCKER_DRIVER in the environment would silently beat the configuration file.
-    unset DOCKER_DRIVER
-    # An engine that finds its containerd stuck has it write its stacks into the temporary directory: that goes with the host.
-    mkdir -p "$ROOT/tmp"
-    TMPDIR="$ROOT/tmp" setsid dockerd --config-file "$ROOT/daemon.json" --default-ulimit "nofile=$(open_files):$(open_files)" >"$ROOT/dockerd.log" 2>&1 </dev/null 9>&- &
-    engine=$!
+    start_engine
 fi
 
 # Also of an engine that was already there: a set-up that was killed may have just started it.
 tries=0
 # The socket is there before anyone listens, and before the storage driver was tried: only this line means ready.
 until grep -q 'API listen on' "$ROOT/dockerd.log"; do
-    kill -0 "$engine" 2>/dev/null || engine_failed "the engine ended while it started"
+    kill -0 "$engine" 2>/dev/null || engine_failed dockerd "the engine ended while it started"
     tries=$((tries + 1))
     # Emulated, on a busy machine, with a pool to make, it takes more than a minute.
-    [ "$tries" -lt 1800 ] || engine_failed "the engine did not get ready within 180 s"
+    [ "$tries" -lt 1800 ] || engine_failed dockerd "the engine did not get ready within 180 s"
     sleep 0.1
 done
-# An engine starts without the snapshotter that it was told to use, and fails with the first container.
-if [ -n "$SNAPSHOTTER" ] && grep -q "failed to load plugin.*io\.containerd\.snapshotter\.v1\.$SNAPSHOTTER\W" "$ROOT/dockerd.log"; then
-    engine_failed "the engine's containerd has no snapshotter $SNAPSHOTTER on this host"
-fi

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 OWNER = "0a1b2c3d.demo.host"
 ANOTHER_BOOT = "11111111-2222-3333-4444-555555555555\n"
 
+CONTAINERD = """\
+{python} -c "import socket; socket.socket(socket.AF_UNIX).bind('{root}/x/containerd.sock')"
+/bin/sleep 60
+"""
+
 ENGINE = """\
 echo $$ >{root}/dockerd.pid
 {python} -c "import socket; socket.socket(socket.AF_UNIX).bind('{root}/docker.sock')"
@@ -46,10 +51,10 @@ class Place:
         path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.calls}\n{body}')
         path.chmod(0o755)
 
-    def up(self, driver: str = "overlay2", *, missing: str = "") -> subprocess.CompletedProcess[str]:
-        """Run the script; `missing` is a program that it is told to insist on and to install."""
+    def script(self, driver: str = "overlay2", *, missing: str = "") -> str:
+        """The script; `missing` is a program that it is told to insist on and to install."""
         member, engine = drivers.load(driver), engines.load("distribution")
-        script = host_setup.render_up(
+        return host_setup.render_up(
             host_setup.HostSetup(
                 root=str(self.root),
                 owner=OWNER,
@@ -62,12 +67,17 @@ class Place:
                 pool_device=str(self.root / "by-id-pool") if member.wants_whole_disk else "",
             )
         )
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{self.stubs}:{os.environ['PATH']}"}
+
+    def up(self, driver: str = "overlay2", *, missing: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the script to its end."""
         self.calls.write_text("")
-        path = f"{self.stubs}:{os.environ['PATH']}"
         return subprocess.run(
             ["sh", "-s"],
-            input=script,
-            env={**os.environ, "PATH": path},
+            input=self.script(driver, missing=missing),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=60,
@@ -83,6 +93,9 @@ class Place:
     def engine(self) -> int:
         return int((self.root / "dockerd.pid").read_text())
 
+    def containerd(self) -> int:
+        return int((self.root / "containerd.pid").read_text())
+
 
 def run_down(root: Path, owner: str = OWNER) -> subprocess.CompletedProcess[str]:
     script = host_setup.render_down(root=str(root), owner=owner)
@@ -96,6 +109,7 @@ def place() -> Iterator[Place]:
     made = Place(root=base / "h", stubs=base / "stubs", calls=base / "calls", disk=base / "disk")
     made.stubs.mkdir()
     made.root.mkdir()
+    made.calls.touch()
     try:
         # A device number that no driver has: nothing could be harmed if a stub were missing.
         os.mknod(made.disk, stat.S_IFBLK | 0o600, os.makedev(250, 250))
@@ -103,12 +117,13 @@ def place() -> Iterator[Place]:
         shutil.rmtree(base)
         pytest.skip("block device nodes cannot be made here; the script insists on one")
     (made.root / "by-id-pool").symlink_to(made.disk)
-    for name in ("modprobe", "mkfs.ext4", "sync", "containerd", "runc", "systemctl", "thin_check", "lvm", "vgchange"):
+    for name in ("modprobe", "mkfs.ext4", "sync", "runc", "systemctl", "thin_check", "lvm", "vgchange"):
         made.stub(name)
     for name in ("pvs", "vgremove", "pvremove"):
         made.stub(name)
     made.stub("mount", f"touch {base}/mounted")
     made.stub("mountpoint", f"[ -e {base}/mounted ]")
+    made.stub("containerd", CONTAINERD.format(root=made.root, python=sys.executable))
     made.stub("dockerd", ENGINE.format(root=made.root, python=sys.executable))
     yield made
     made.down()
@@ -131,46 +146,84 @@ def kill(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_fresh_host_gets_its_filesystem_its_mount_and_its_engine(place: Place) -> None:
+def test_a_fresh_host_gets_its_filesystem_its_mount_its_containerd_and_its_engine(place: Place) -> None:
     done = place.up()
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert [len(place.called(name)) for name in ("mkfs.ext4", "mount", "dockerd")] == [1, 1, 1]
+    assert [len(place.called(name)) for name in ("mkfs.ext4", "mount", "containerd", "dockerd")] == [1, 1, 1, 1]
     assert (place.root / "formatted").read_text().startswith("mkfs.ext4 -q")
+    assert place.called("containerd") == [f"containerd --config {place.root}/containerd.toml"]
+    assert f'"containerd": "{place.root}/x/containerd.sock"' in (place.root / "daemon.json").read_text()
 
 
 def test_a_second_run_leaves_everything_as_it_is(place: Place) -> None:
     place.up()
-    engine = place.engine()
+    before = (place.containerd(), place.engine())
 
     assert place.up().returncode == 0
-    assert [place.called(name) for name in ("mkfs.ext4", "mount", "dockerd")] == [[], [], []]
-    assert place.engine() == engine
+    assert [place.called(name) for name in ("mkfs.ext4", "mount", "containerd", "dockerd")] == [[], [], [], []]
+    assert (place.containerd(), place.engine()) == before
+
+
+@pytest.mark.parametrize("dead", [("containerd",), ("dockerd",), ("containerd", "dockerd")], ids=" and ".join)
+def test_what_was_killed_is_started_again_and_what_lives_is_kept(place: Place, dead: tuple[str, ...]) -> None:
+    place.up()
+    pids = {"containerd": place.containerd(), "dockerd": place.engine()}
+    for name in dead:
+        kill(pids[name])
+
+    assert place.up().returncode == 0
+    now = {"containerd": place.containerd(), "dockerd": place.engine()}
+    assert {name for name in pids if place.called(name)} == {name for name in pids if now[name] != pids[name]} == set(dead)
 
 
 def test_after_a_reboot_the_engine_is_started_anew_and_the_data_is_kept(place: Place, stranger: subprocess.Popen[bytes]) -> None:
     place.up()
     kill(place.engine())
+    kill(place.containerd())
     (place.root / "boot").write_text(ANOTHER_BOOT)
     # The numbers of the boot before belong to somebody else now.
-    (place.root / "dockerd.pid").write_text(str(stranger.pid))
-    (place.root / "x/containerd").mkdir(parents=True)
-    (place.root / "x/containerd/containerd.pid").write_text(str(stranger.pid))
+    for name in ("dockerd.pid", "containerd.pid"):
+        (place.root / name).write_text(str(stranger.pid))
+    (place.root / "x/of-that-boot").touch()
 
     assert place.up().returncode == 0
-    assert [len(place.called(name)) for name in ("mkfs.ext4", "dockerd")] == [0, 1]
-    assert not (place.root / "x").exists()
+    assert [len(place.called(name)) for name in ("mkfs.ext4", "containerd", "dockerd")] == [0, 1, 1]
+    assert not (place.root / "x/of-that-boot").exists()
     assert stranger.poll() is None
 
 
-def test_an_engine_whose_number_another_process_has_now_counts_as_dead(place: Place, stranger: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("name", ["containerd", "dockerd"])
+def test_one_whose_number_another_process_has_now_counts_as_dead(
+    place: Place, stranger: subprocess.Popen[bytes], name: str
+) -> None:
     place.up()
-    kill(place.engine())
-    (place.root / "dockerd.pid").write_text(str(stranger.pid))
+    kill({"containerd": place.containerd, "dockerd": place.engine}[name]())
+    (place.root / f"{name}.pid").write_text(str(stranger.pid))
 
     assert place.up().returncode == 0
-    assert len(place.called("dockerd")) == 1
+    assert len(place.called(name)) == 1
     assert stranger.poll() is None
+
+
+def test_a_containerd_that_a_killed_run_had_just_started_is_waited_for(place: Place) -> None:
+    """A second one would wait for the database that the first one holds."""
+    slowly = f"until [ -e {place.root}/go ]; do sleep 0.05; done\n"
+    place.stub("containerd", slowly + CONTAINERD.format(root=place.root, python=sys.executable))
+    with subprocess.Popen(["sh"], stdin=subprocess.PIPE, env=place.environment(), text=True) as cut_short:
+        assert cut_short.stdin is not None
+        cut_short.stdin.write(place.script())
+        cut_short.stdin.close()
+        deadline = time.monotonic() + 20
+        while not place.called("containerd") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        cut_short.kill()
+    first = place.containerd()
+    (place.root / "go").touch()
+
+    assert place.up().returncode == 0
+    assert place.called("containerd") == []
+    assert place.containerd() == first
 
 
 @pytest.mark.parametrize("left", ["", None], ids=["an empty mark", "no mark"])
@@ -204,14 +257,40 @@ def test_an_engine_that_ends_says_why_without_its_small_talk(place: Place) -> No
     ]
 
 
-def test_an_engine_that_starts_without_its_snapshotter_is_not_ready(place: Place) -> None:
-    warning = 'level=warning msg="failed to load plugin io.containerd.snapshotter.v1.overlayfs" error="does not support d_type"'
-    place.stub("dockerd", f"echo '{warning}'\n{ENGINE.format(root=place.root, python=sys.executable)}")
+def test_a_containerd_that_ends_says_why_in_words_of_its_own_log(place: Place) -> None:
+    place.stub(
+        "containerd",
+        "echo 'level=info msg=hello'\n"
+        "echo 'level=warning msg=\"failed to load plugin io.containerd.snapshotter.v1.overlayfs\"'\n"
+        "echo 'containerd: failed to load TOML: expected containerd config version'\nexit 1\n",
+    )
+
+    done = place.up()
+
+    assert done.returncode == 14
+    assert done.stderr.splitlines() == [
+        "containerd: failed to load TOML: expected containerd config version",
+        "cowbench: the engine's containerd ended while it started",
+    ]
+    assert place.called("dockerd") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'level=warning msg="failed to load plugin io.containerd.snapshotter.v1.overlayfs" error="does not support d_type"',
+        'level=warning msg="failed to load plugin" error="no d_type" id=io.containerd.snapshotter.v1.overlayfs type=x',
+    ],
+    ids=["containerd 1", "containerd 2"],
+)
+def test_without_the_snapshotter_that_was_asked_for_no_engine_is_started(place: Place, said: str) -> None:
+    place.stub("containerd", f"echo '{said}'\n{CONTAINERD.format(root=place.root, python=sys.executable)}")
 
     done = place.up("containerd-overlayfs")
 
     assert done.returncode == 14
-    assert done.stderr.splitlines() == [warning, "cowbench: the engine's containerd has no snapshotter overlayfs on this host"]
+    assert done.stderr.splitlines() == [said, "cowbench: the engine's containerd has no snapshotter overlayfs on this host"]
+    assert place.called("dockerd") == []
 
 
 def test_a_missing_package_is_installed_as_soon_as_the_lock_is_free(place: Place) -> None:

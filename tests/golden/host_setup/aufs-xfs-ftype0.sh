@@ -13,9 +13,32 @@ PACKAGES_EL='docker xfsprogs'
 PACKAGES_SUSE='docker apparmor-parser xfsprogs'
 SNAPSHOTTER=''
 INSTALL=no
+CONTAINERD_TOML='version = 2
+root = "/var/lib/cowbench/h/demo/host/m/docker/containerd/daemon"
+state = "/var/lib/cowbench/h/demo/host/x/containerd/daemon"
+oom_score = 0
+disabled_plugins = [
+  "io.containerd.cri.v1.images",
+  "io.containerd.cri.v1.runtime",
+  "io.containerd.grpc.v1.cri",
+  "io.containerd.internal.v1.opt",
+  "io.containerd.internal.v1.restart",
+  "io.containerd.monitor.container.v1.restart",
+  "io.containerd.nri.v1.nri",
+  "io.containerd.podsandbox.controller.v1.podsandbox",
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.blockfile",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.erofs",
+  "io.containerd.snapshotter.v1.zfs",
+]
+[grpc]
+address = "/var/lib/cowbench/h/demo/host/x/containerd.sock"'
 DAEMON_JSON='{
   "bridge": "none",
   "cgroup-parent": "/cowbench.0a1b2c3d.demo.host",
+  "containerd": "/var/lib/cowbench/h/demo/host/x/containerd.sock",
   "data-root": "/var/lib/cowbench/h/demo/host/m/docker",
   "exec-opts": [
     "native.cgroupdriver=cgroupfs"

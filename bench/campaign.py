@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
 
-from bench import lanes, reach, store
+from bench import lanes, reach, store, turns
 from bench.records import Finding, TrialResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -61,12 +62,13 @@ class MakeGenerator(Protocol):
         """
 
 
-NOISE = frozenset({"held_up", "stolen"})
-"""Stamps that tell of the generator's host alone, and never of the cell: to repeat for them favours nobody."""
+NOISE = frozenset({"held_up", "stolen", "unsettled"})
+"""Stamps that tell of the generator's host alone, or are decided before the trial begins: to repeat for them favours nobody."""
 
 _REPEATS_PER_TRIAL = 2
 
 _SETTLE_S = 60.0
+"""How long a host may take to write out what it holds; a trial that begins while it still does is `unsettled`."""
 
 _GARBAGE_SHARE = 0.2
 """Of a host's disk, what a cell may fill with deleted objects: cells share it, and a filesystem slows down when it fills."""
@@ -78,10 +80,16 @@ class Campaign:
 
     ledger: Ledger
     tally: Tally
+    machine: str
+    """What all trials of the lane share (`bench.lanes.Lane`)."""
     generators: dict[tuple[str, ...], Measures] = field(default_factory=dict)
     """By the names of the hosts that the load comes from."""
     moved_bytes: dict[str, dict[str, int]] = field(default_factory=dict)
     """Cell → workload → at most what it wrote since its bucket was last removed."""
+    unsettled: dict[tuple[str, ...], None] = field(default_factory=dict)
+    """By reach: other hosts that may hold what is not yet on their disks, in the order in which they were loaded."""
+    shared: set[str] = field(default_factory=set)
+    """The machine, once it was found to be shared with another run."""
 
     def measure_rest(self, make: MakeGenerator, credentials: Mapping[str, tuple[str, str]]) -> None:
         """Measures each trial of the lane that is left. Raises DeployError for a full disk, Stopped when another lane failed."""
@@ -101,7 +109,9 @@ class Campaign:
                 self.tally.begin(trial)
                 self._take(trial)
             for target in targets:
-                self._clean_up(target)
+                with self._turn():
+                    self._clean_up(target)
+                    self._settle_hosts()
 
     def abandon(self) -> None:
         """Ends what the lane waits for; call `Ledger.stop` before, from another thread."""
@@ -114,16 +124,18 @@ class Campaign:
             result = _without_samples(trial, self.tally.given_up[trial.cell])
             self.ledger.append(result)
         else:
-            result = self._measure_soundly(trial)
-            self.ledger.append(result)
-            self._make_room(trial, result)
+            with self._turn():
+                result = self._measure_soundly(trial)
+                self.ledger.append(result)
+                self._make_room(trial, result)
+                self._settle_hosts()
         if given_up := self.tally.end(result):
             log = self._log(self._hosts(self._target(trial)))
             fix = f"mend the target (cowbench check), then measure again; what the generator said: {log}"
             self.ledger.note(Finding(check="run", level="error", cell=trial.cell, text=given_up, fix=fix))
 
     def _measure_soundly(self, trial: Trial) -> TrialResult:
-        """Measures again, a few times at most, when its host was disturbed, and only then: a comparison needs whole blocks.
+        """Measures again, a few times at most, when it was disturbed (NOISE), and only then: a comparison needs whole blocks.
 
         A pass in which anything failed is never thrown away: a failure is a measurement. What was thrown away is counted.
         """
@@ -144,11 +156,52 @@ class Campaign:
             self._tell("measure")
 
         self._tell("prepare")
+        self._load(target)
         if problem := generator.prepare(target, self._workload(trial)):
             return _without_samples(trial, f"prepare failed: {problem}")
-        _settle(target)
+        settled = self._settle()
+        self._load(target)
         self._tell("measure")
-        return generator.measure(trial, target, on_progress)
+        # By this machine's clock, so that trials driven from anywhere stand in one order.
+        started_at = _now()
+        result = generator.measure(trial, target, on_progress)
+        stamps = result.stamps if settled or result.problem else (*result.stamps, "unsettled")
+        return replace(result, started_at=started_at, stamps=stamps)
+
+    def _load(self, target: Target) -> None:
+        """Notes that the target and what drives it are about to write."""
+        for host in (target.reach, *(each.reach for each in self._hosts(target))):
+            if tuple(host) != reach.HERE:
+                self.unsettled[tuple(host)] = None
+
+    def _settle(self) -> bool:
+        """Waits until what trials and preparing wrote is on the disk, which cells may share. Returns whether all of it is.
+
+        Hosts first: where they are virtual machines of this one, what they write out is only in its memory then.
+        """
+        self._settle_hosts()
+        if self.machine == lanes.OPERATOR:
+            os.sync()
+        return not self.unsettled
+
+    def _settle_hosts(self) -> None:
+        """Other hosts write out what they hold. Also before a turn ends: the next run does not know them."""
+        for host in tuple(self.unsettled):
+            if _written_out(host):
+                del self.unsettled[host]
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with turns.turn(self.machine, self._wait):
+            yield
+
+    def _wait(self) -> None:
+        self._tell("wait for another run")
+        if self.machine not in self.shared:
+            self.shared.add(self.machine)
+            text = f"another run was under way on the machine {self.machine}: the trials of both took turns"
+            fix = "nothing, trials did not overlap; for numbers without idle servers beside them, measure one run at a time"
+            self.ledger.note(Finding(check="run", level="info", cell="", text=text, fix=fix))
 
     def _make_room(self, trial: Trial, result: TrialResult) -> None:
         """Lets the server give space back before the disk is full of deleted objects, which would change what is measured.
@@ -169,6 +222,7 @@ class Campaign:
         if moved:
             self._tell("clean up")
         generator = self.generators[_names(self._hosts(target))]
+        self._load(target)
         for workload in self.ledger.run.load.workloads:
             # A target that could not even be prepared has said so in its results.
             if moved.get(workload.name) and (problem := generator.clean_up(target, workload)):
@@ -197,20 +251,24 @@ def _names(hosts: Sequence[GeneratorHost]) -> tuple[str, ...]:
     return tuple(host.name for host in hosts)
 
 
-def _settle(target: Target) -> None:
-    """What the last trial wrote may still be on its way to the disk, and on one machine that is the next trial's disk too."""
-    if target.machine == lanes.OPERATOR:
-        os.sync()
-    if tuple(target.reach) != reach.HERE:
-        # A host that cannot be asked just now has nothing to measure either; that is for the trial to tell.
-        with suppress(reach.Unreachable, reach.Refused):
-            reach.call(target.reach, "sync", timeout_s=_SETTLE_S)
+def _written_out(host: tuple[str, ...]) -> bool:
+    """Whether nothing of the host is on its way to a disk any more. One that cannot be asked does not write either."""
+    began_s = monotonic()
+    try:
+        reach.call(host, "sync", timeout_s=_SETTLE_S)
+    except (reach.Unreachable, reach.Refused):
+        return monotonic() - began_s < _SETTLE_S
+    return True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _without_samples(trial: Trial, problem: str) -> TrialResult:
     return TrialResult(
         trial=trial,
-        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started_at=_now(),
         window_start_ns=0,
         window_end_ns=0,
         samples=0,

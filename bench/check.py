@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.records import ClockReading, GeneratorHost, HostFacts, Target, TrialResult, Workload
+    from bench.records import ClockReading, GeneratorHost, HostFacts, ServerFacts, Target, TrialResult, Workload
 
 When = Literal["before", "after"]
 
@@ -29,7 +29,8 @@ When = Literal["before", "after"]
 class Evidence:
     """What a check may look at. Before the load there are targets only; `parts` are the Parquet files of the samples.
 
-    `now` has what was read back from each host after the load, or, as text, why it could not be; empty where nobody looked again.
+    `now` has what was read back from each host after the load, or, as text, why it could not be, and `servers_now` the same of
+    the server of each cell; empty where nobody looked again.
     """
 
     targets: tuple[Target, ...]
@@ -39,17 +40,39 @@ class Evidence:
     results: tuple[TrialResult, ...] = ()
     parts: tuple[Path, ...] = ()
     now: Mapping[str, HostFacts | str] = field(default_factory=dict)
+    servers_now: Mapping[str, ServerFacts] = field(default_factory=dict)
 
 
-def look_again(targets: Sequence[Target], refresh: Callable[[Target], Target]) -> dict[str, HostFacts | str]:
-    """What `refresh` reads back from each host of the targets, or why it cannot: a host that does not answer is a finding."""
-    found: dict[str, HostFacts | str] = {}
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """What was read back after the load: by host (a text says why one could not be asked), and by cell."""
+
+    hosts: dict[str, HostFacts | str] = field(default_factory=dict)
+    servers: dict[str, ServerFacts] = field(default_factory=dict)
+
+
+def look_again(
+    targets: Sequence[Target],
+    refresh: Callable[[Target], Target],
+    generators: Sequence[GeneratorHost] = (),
+    refresh_generator: Callable[[GeneratorHost], GeneratorHost] | None = None,
+) -> Again:
+    """What both read back, or why they cannot: a host that does not answer is a finding, and is not asked a second time."""
+    found = Again()
     for target in targets:
-        if target.cell.host not in found:
+        host = target.cell.host
+        if not isinstance(found.hosts.get(host), str):
             try:
-                found[target.cell.host] = refresh(target).host
+                now = refresh(target)
+                found.hosts[host], found.servers[target.cell.name] = now.host, now.server
             except CowbenchError as error:
-                found[target.cell.host] = error.what
+                found.hosts[host] = error.what
+    for generator in generators:
+        try:
+            if refresh_generator:
+                found.hosts[generator.name] = refresh_generator(generator).host
+        except CowbenchError as error:
+            found.hosts[generator.name] = error.what
     return found
 
 

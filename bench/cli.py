@@ -213,7 +213,9 @@ def durability(
     as_json: AsJson = False,
 ) -> None:
     """Pull the plug of a cell's VM under load: is what the server acknowledged still there?"""
-    from bench import clients, durability_load, durability_words
+    from functools import partial
+
+    from bench import clients, durability_load, durability_words, lanes, turns
     from bench import durability as judging
     from bench.client import Settings
     from stacks import power, servers
@@ -227,7 +229,8 @@ def durability(
     settings = Settings(connections=users, silence_s=_SILENCE_S, expect_100_continue=False)
     client = clients.load("boto3")(plug.target.endpoint, standing.access_key, standing.secret_key, settings)
     wanted = durability_load.Plan(seconds=seconds, flush_first=flush_first)
-    with signals.interrupting(), steps.working_on(standing.stack):
+    waits = partial(screen.say, "another run measures on this machine; waiting for its trial to end")
+    with signals.interrupting(), steps.working_on(standing.stack), turns.turn(lanes.OPERATOR, waits):
         result = durability_load.measure(client, subject, wanted, plug, screen.say)
     if as_json:
         steps.print_json(asdict(result))

@@ -113,7 +113,11 @@ def deployment_of(standing: Standing) -> Deployment:
     from stacks import readback
 
     deployed = targets.parse(standing.targets_json)
-    return replace(deployed, targets=tuple(readback.refresh(target) for target in deployed.targets))
+    return replace(
+        deployed,
+        targets=tuple(readback.refresh(target) for target in deployed.targets),
+        generators=tuple(readback.refresh_generator(host, standing.stack) for host in deployed.generators),
+    )
 
 
 def object_size_bytes(text: str) -> int:
@@ -163,7 +167,13 @@ def measure(screen: Screen, folder: Path, standing: Standing) -> Run:
     keys = {standing.stack: (standing.access_key, standing.secret_key)}
     started = time.monotonic()
     with screen.measuring() as show:
-        done = run.perform(folder, keys, show, refresh=readback.refresh)
+        done = run.perform(
+            folder,
+            keys,
+            show,
+            refresh=readback.refresh,
+            refresh_generator=lambda host: readback.refresh_generator(host, standing.stack),
+        )
     screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
     return done
 

@@ -93,6 +93,8 @@ class HostFacts:
     """What the host runs on where that is ours to know: `QEMU 7.2.22, KVM`, `QEMU 7.2.22, emulated`; else empty."""
     machine_image_digest: str = ""
     """Of the machine image that was booted; empty where none was."""
+    boot_id: str = ""
+    """Another one after every boot of the kernel: `random/boot_id` of proc(5). Empty where it was not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,8 @@ class ServerFacts:
     command: tuple[str, ...]
     feels_driver: bool = False
     quirks: tuple[str, ...] = ()
+    started_at: str = ""
+    """When the container was last started, as its engine tells it (`State.StartedAt`). Empty where it was not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,10 +250,10 @@ class ClientHealth:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """What became of a trial. Times are of the generator's monotonic clock, as in its samples.
+    """What became of a trial. Times are of the generator's monotonic clock, as in its samples; `started_at` is of the operator's.
 
     `stamps` mark an unsound trial (`client_bound`, `server_gone`, ...); `problem` says why a trial has no samples.
-    `repeats` counts earlier passes that were thrown away because the generator's host was disturbed; nothing had failed in them.
+    `repeats` counts earlier passes that were thrown away because a host was disturbed (`bench.campaign`); nothing had failed.
     `reconnects` counts how often the connection to a generator on a host of its own was lost and made again meanwhile: what was
     measured does not depend on it.
     """
@@ -343,7 +347,8 @@ class CellSummary:
     `trial_throughput_bytes_per_s` and `trial_ops_per_s` hold one value per sound trial, in order of `blocks`.
     A latency quantile is None when too few samples stand behind it. `quantile_curve` is (quantile, seconds) pairs for plotting.
     `failure_ratio` is of the ops that `ops` and `failed_ops` count, those of unsound trials too. `client_cpu_share` is what the
-    generator used of one core, None where that was not seen. `emulated`: its host ran without hardware virtualisation.
+    generator used of one core, None where that was not seen. `emulated`: its host, or one that its load came from, ran without
+    hardware virtualisation.
     """
 
     cell: str
@@ -372,8 +377,8 @@ class Comparison:
 
     `ratio` is cell / against. `more_blocks` is how many further blocks would be expected to settle it, None when not asked or
     unknowable.
-    `reason` says why it was refused, or what "no difference shown" rules out. `emulated`: one side or both ran without hardware
-    virtualisation.
+    `reason` says why it was refused, or what "no difference shown" rules out. `emulated`: one side or both, or what drove
+    them, ran without hardware virtualisation.
     """
 
     kind: Literal["reference", "control_arm"]

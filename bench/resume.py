@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bench import store
@@ -10,20 +10,20 @@ from bench.errors import InputError
 from bench.records import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.records import GeneratorHost, HostFacts, Target
+    from bench.records import GeneratorHost, HostFacts, Run, Target
 
-_VOLATILE = ("driver_status",)
-"""Facts that change by themselves: some drivers tell their free space there."""
+_VOLATILE = ("driver_status", "boot_id")
+"""Facts that may change: some drivers tell their free space there, and a host that was booted anew still has its disk."""
 
 
 def rejoin(folder: Path, targets: Sequence[Target], generators: Sequence[GeneratorHost] = ()) -> None:
     """Makes sure that the rest of a run would be measured on what the run began with, as read back now.
 
     Raises InputError for a stack that was made anew or changed, its load generators too: fresh disks and other engines in one
-    comparison would be a lie. A block that is measured in two sittings is noted.
+    comparison would be a lie. What was only restarted is noted, and so is a block that is measured in two sittings.
     """
     run, now = store.read(folder), {target.cell.name: target for target in targets}
     for was in run.targets:
@@ -33,11 +33,36 @@ def rejoin(folder: Path, targets: Sequence[Target], generators: Sequence[Generat
         _insist_on(folder, host.name, _other_generator(host, there.pop(host.name, None)))
     for name in there:
         _insist_on(folder, name, "it was not there")
+    _note_restarts(folder, run, now)
     done = {result.trial.index for result in store.results(folder)}
     torn = {trial.block for trial in run.schedule if trial.index in done} & {t.block for t in run.schedule if t.index not in done}
     for block in torn:
         text = f"block {block + 1} was measured in two sittings; its pairs are further apart in time than others"
         store.note(folder, Finding(check="run", level="warning", cell="", text=text, fix="judge that block's dots with care"))
+
+
+def _note_restarts(folder: Path, run: Run, now: Mapping[str, Target]) -> None:
+    """Says what was restarted since, and from here on holds the rest of the run to what stands now."""
+    for was in run.targets:
+        for text in _restarted(was, now[was.cell.name]):
+            fix = "nothing, if you restarted it; its first trials after that met a cold cache, so judge their dots with care"
+            store.note(folder, Finding(check="run", level="warning", cell=was.cell.name, text=text, fix=fix))
+    store.update(folder, replace(store.read(folder), targets=tuple(_taken_up(was, now[was.cell.name]) for was in run.targets)))
+
+
+def _restarted(was: Target, now: Target) -> list[str]:
+    """What happened to a target between two sittings. Nothing can be said where one of them did not read it."""
+    told = []
+    if was.host.boot_id and now.host.boot_id and was.host.boot_id != now.host.boot_id:
+        told.append(f"host {was.cell.host} was booted anew between two sittings of the run")
+    elif was.server.started_at and now.server.started_at and was.server.started_at != now.server.started_at:
+        told.append(f"the server was restarted between two sittings of the run, at {now.server.started_at}")
+    return told
+
+
+def _taken_up(was: Target, now: Target) -> Target:
+    host = replace(was.host, boot_id=now.host.boot_id)
+    return replace(was, host=host, server=replace(was.server, started_at=now.server.started_at))
 
 
 def _insist_on(folder: Path, name: str, difference: str) -> None:
@@ -53,7 +78,7 @@ def _difference(was: Target, now: Target | None) -> str:
     if now is None:
         return "it does not stand any more"
     if was.server.container_id != now.server.container_id:
-        return "its container was made anew"
+        return "its container was made anew" if now.server.container_id else "its container was removed"
     return _changed(was.host, now.host)
 
 

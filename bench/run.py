@@ -103,14 +103,15 @@ def perform(
     generator: MakeGenerator | None = None,
     *,
     refresh: Callable[[Target], Target] | None = None,
+    refresh_generator: Callable[[GeneratorHost], GeneratorHost] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Run:
     """Measures what of the run's schedule is not yet measured, checks, and returns the complete run.
 
     `credentials` gives access and secret key by the name that a target carries; they are written nowhere. `observe` is called
-    at every step, by one thread at a time. `generator` makes what drives the load. `refresh` reads a target's host again after
-    the load. Raises Interrupted on Ctrl-C (and on whatever `bench.signals` makes of it) with every finished trial kept;
-    DeployError when the disk is full.
+    at every step, by one thread at a time. `generator` makes what drives the load. After the load `refresh` reads a target's
+    host and server again, and `refresh_generator` a host that load came from. Raises Interrupted on Ctrl-C (and on whatever
+    `bench.signals` makes of it) with every finished trial kept; DeployError when the disk is full.
     """
     with store.claimed(folder):
         run = store.read(folder)
@@ -123,7 +124,7 @@ def perform(
             works = [partial(campaign.measure_rest, generator or _own_generator, credentials) for campaign in campaigns]
             lanes.side_by_side(works, partial(_stop, ledger, campaigns))
             ledger.conclude()
-            return _conclude(folder, refresh)
+            return _conclude(folder, refresh, refresh_generator)
         except BaseException as error:
             # Also after a full disk or a fault of our own: the folder says that it can be resumed, if that can still be written.
             with contextlib.suppress(CowbenchError):
@@ -138,9 +139,12 @@ def _lanes(
 ) -> tuple[Ledger, list[Campaign]]:
     """A campaign for each machine that something is measured on, and what they share."""
     done = {result.trial.index for result in store.results(folder)}
-    tallies = [Tally(run, lane.trials, done, clock) for lane in lanes.split(run.schedule, run.targets, run.generators)]
+    split = lanes.split(run.schedule, run.targets, run.generators)
+    tallies = [Tally(run, lane.trials, done, clock) for lane in split]
     ledger = Ledger(folder, run, tallies, observe)
-    return ledger, [Campaign(ledger=ledger, tally=tally) for tally in tallies]
+    return ledger, [
+        Campaign(ledger=ledger, tally=tally, machine=lane.machine) for lane, tally in zip(split, tallies, strict=True)
+    ]
 
 
 def _stop(ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
@@ -149,18 +153,22 @@ def _stop(ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
         campaign.abandon()
 
 
-def _conclude(folder: Path, refresh: Callable[[Target], Target] | None) -> Run:
+def _conclude(
+    folder: Path,
+    refresh: Callable[[Target], Target] | None,
+    refresh_generator: Callable[[GeneratorHost], GeneratorHost] | None,
+) -> Run:
     """The checks after, and the run's last state."""
     run = store.read(folder)
     run, results = store.note(folder, clocks=clocks.read(run)), store.results(folder)
-    now = look_again(run.targets, refresh) if refresh else {}
+    again = look_again(run.targets, refresh, run.generators, refresh_generator) if refresh else None
     lost: list[Finding] = []
     parts: tuple[Path, ...] = ()
     try:
         parts = store.samples(folder, results)
     except InputError as error:
         lost = [Finding(check="store", level="error", cell="", text=f"{error.where}: {error.what}", fix=error.next_step)]
-    return store.note(folder, *lost, *checks.look_after(run, results, parts, now), state="complete")
+    return store.note(folder, *lost, *checks.look_after(run, results, parts, again), state="complete")
 
 
 def _interrupted(folder: Path, run: Run) -> Interrupted:

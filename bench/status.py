@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bench.records import Run, Trial, TrialResult
 
-Phase = Literal["prepare", "measure", "clean up", "check"]
+Phase = Literal["wait for another run", "prepare", "measure", "clean up", "check"]
 
 GIVE_UP_AFTER = 3
 """Trials in a row without a sample: the target is gone, and waiting for its time-outs would cost the others their run."""

@@ -167,7 +167,8 @@ def _result(line: bytes, where: str) -> TrialResult:
 def samples(folder: Path, found: Sequence[TrialResult]) -> tuple[Path, ...]:
     """The Parquet files that hold the samples of these trials, each once.
 
-    Raises InputError where there is no sample at all, or too few, and, with its name, for a file that is missing or unreadable.
+    Raises InputError where there is no sample at all, too few or too many, and, with its name, for a file that is missing or
+    unreadable.
     """
     from pyarrow import ArrowException, parquet  # noqa: PLC0415 - slow to import, and a plan or a deployment never needs it
 
@@ -184,10 +185,14 @@ def samples(folder: Path, found: Sequence[TrialResult]) -> tuple[Path, ...]:
         except (OSError, ArrowException) as error:
             raise InputError(f"a part of the samples is unreadable ({error})", where=str(path), next_step=_ANEW) from None
     promised = sum(result.samples for result in found)
-    if rows < promised:
-        lost = f"{promised - rows} of {promised} samples are missing"
-        raise InputError(lost, where=str(folder / _SAMPLES), next_step=_ANEW)
+    if rows != promised:
+        wrong = f"{promised - rows} of {promised} samples are missing" if rows < promised else _surplus(rows, promised)
+        raise InputError(wrong, where=str(folder / _SAMPLES), next_step=_ANEW)
     return tuple(folder / _SAMPLES / name for name in names)
+
+
+def _surplus(rows: int, promised: int) -> str:
+    return f"{rows - promised} samples more than the {promised} that the trials tell of: a file is of another run or trial"
 
 
 def failed_samples(folder: Path, result: TrialResult) -> int:

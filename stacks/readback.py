@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import docker
 import docker.errors
 import requests.exceptions
 
@@ -15,9 +17,9 @@ from bench.records import HostFacts
 from stacks import connection, filesystem, host_setup, reach, state, user_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.records import Target
+    from bench.records import GeneratorHost, ServerFacts, Target
 
 _SCRIPT_TIMEOUT_S = 60
 """An emulated host on a busy machine takes some seconds for a new SSH connection and the script."""
@@ -68,28 +70,74 @@ def facts_of(info: Mapping[str, Any], version: Mapping[str, Any], kernel: Mappin
         direct_io=kernel.get("direct_io") == "1",
         cgroup_version=str(info.get("CgroupVersion", "1")),
         emulated=False,
+        boot_id=kernel.get("boot_id", ""),
     )
 
 
 def refresh(target: Target) -> Target:
-    """The target with its host's facts as they are now: an engine may have been restarted since it was deployed.
+    """The target with the facts of its host and its container as they are now: both may have been restarted, or made anew.
 
-    A host that this machine knows no way to keeps the facts of its deployment. Raises as `host_facts` does.
+    A host that this machine knows no way to keeps the facts of its deployment; a container that is gone has no id. Raises as
+    `host_facts` does.
     """
     local = target.reach == reach.HERE
     root = state.host_dir(target.credential, target.cell.host) if local else Path(user_data.ROOT)
     # What leads to another host lies in files here, such as the configuration of SSH.
     if not all(path.exists() for path in ([root] if local else map(Path, _paths(target.reach)))):
         return target
-    now = host_facts(target.reach, target.engine_url, target.credential, str(root))
-    known = target.host
-    host = replace(
+    host = _kept(target.host, host_facts(target.reach, target.engine_url, target.credential, str(root)))
+    return replace(target, host=host, server=_ask_container(target))
+
+
+def refresh_generator(generator: GeneratorHost, stack: str) -> GeneratorHost:
+    """As `refresh`, for a host of `stack` that load comes from."""
+    if not all(Path(path).exists() for path in _paths(generator.reach)):
+        return generator
+    now = host_facts(generator.reach, generator.engine_url, stack, user_data.ROOT)
+    return replace(generator, host=_kept(generator.host, now))
+
+
+def _kept(known: HostFacts, now: HostFacts) -> HostFacts:
+    """What is read, with what cannot be asked: what the host itself runs on."""
+    return replace(
         now,
         emulated=known.emulated,
         virtualization=known.virtualization,
         machine_image_digest=known.machine_image_digest,
     )
-    return replace(target, host=host)
+
+
+def _ask_container(target: Target) -> ServerFacts:
+    url, stack, host = target.engine_url, target.credential, target.cell.host
+    try:
+        with _engine(url, stack, host) as engine:
+            container = engine.containers.get(f"cowbench-{target.cell.name}")
+            image_id = _image_id(engine, container.attrs["Image"])
+    except docker.errors.NotFound:
+        return replace(target.server, container_id="", started_at="")
+    started_at = str(container.attrs["State"]["StartedAt"])
+    return replace(target.server, container_id=str(container.id), image_id=image_id, started_at=started_at)
+
+
+def _image_id(engine: docker.DockerClient, named: str) -> str:
+    """What the image calls itself, as at deployment; an image store may know it by another name than its container does."""
+    try:
+        return str(engine.images.get(named).id)
+    except docker.errors.ImageNotFound:
+        return named
+
+
+@contextmanager
+def _engine(url: str, stack: str, host: str) -> Iterator[docker.DockerClient]:
+    """The engine of a host, asked within a bounded time. Raises DeployError where it does not answer."""
+    try:
+        with connection.engine(url, stack) as engine:
+            engine.api.timeout = _ENGINE_TIMEOUT_S
+            yield engine
+    except docker.errors.NotFound:
+        raise
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise DeployError(f"the engine does not answer ({error})", where=f"host {host}", next_step=_AGAIN) from error
 
 
 def _paths(words: Sequence[str]) -> list[str]:
@@ -111,9 +159,5 @@ def _ask_kernel(reach_by: Sequence[str], root: str, host: str) -> dict[str, str]
 
 
 def _ask_engine(url: str, stack: str, host: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        with connection.engine(url, stack) as engine:
-            engine.api.timeout = _ENGINE_TIMEOUT_S
-            return engine.info(), engine.version()
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise DeployError(f"the engine does not answer ({error})", where=f"host {host}", next_step=_AGAIN) from error
+    with _engine(url, stack, host) as engine:
+        return engine.info(), engine.version()

@@ -50,7 +50,6 @@ def render(*, host: str, public_key: str, up_script: str) -> str:
     document = {
         "hostname": host,
         "disable_root": False,
-        "ssh_pwauth": False,
         "ssh_deletekeys": False,
         "users": [{"name": "root", "ssh_authorized_keys": [public_key]}],
         "package_update": False,

@@ -146,17 +146,21 @@ def wait_for_host_key(root: Path, address: str) -> str:
 
 def wait_until_set_up(root: Path, reach: Sequence[str]) -> None:
     """Wait until cloud-init is done and the engine answers. Raises DeployError with the words of whoever failed."""
-    done = reaching.run(reach, user_data.wait_until_set_up(limit_s=_SETUP_LIMIT_S), timeout_s=_SETUP_LIMIT_S + 60)
-    status = done.stdout.strip()
-    if status == "0":
-        return
-    if status:
-        said = reaching.run(reach, f"cat {user_data.ROOT}/up.log", timeout_s=60).stdout
-        raise setup_failure.explained(said.strip(), host=root.name)
-    if done.returncode != 0:
-        raise _came_to_nothing(root, f"SSH ended while the host was being set up ({done.stderr.strip() or 'it said nothing'})")
+    deadline = time.monotonic() + _SETUP_LIMIT_S
+    while (left_s := deadline - time.monotonic()) > 0:
+        done = reaching.run(reach, user_data.wait_until_set_up(limit_s=int(left_s) + 1), timeout_s=left_s + 60)
+        if done.stdout.strip() == "0":
+            return
+        if status := done.stdout.strip():
+            said = reaching.run(reach, f"cat {user_data.ROOT}/up.log", timeout_s=60).stdout
+            raise setup_failure.explained(said.strip() or f"the set-up ended with status {status}", host=root.name)
+        if not running(root):
+            raise _came_to_nothing(root, "the VM ended while it was being set up")
+        # A connection that broke is made anew: what happens on the VM does not depend on it.
+        time.sleep(_POLL_S)
     log = reaching.run(reach, "grep -E 'WARN|ERROR|Traceback' /var/log/cloud-init.log | tail -n 12", timeout_s=60).stdout
-    raise _came_to_nothing(root, f"cloud-init was not done within {_SETUP_LIMIT_S} s", log)
+    words = done.stderr.strip() or "SSH said nothing"
+    raise _came_to_nothing(root, f"cloud-init was not done within {_SETUP_LIMIT_S} s ({words})", log)
 
 
 def console(root: Path) -> str:

@@ -9,10 +9,10 @@ from bench.check import Check, Evidence, When
 from bench.records import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.records import HostFacts, Run, TrialResult
+    from bench.check import Again
+    from bench.records import Run, TrialResult
 
 CHECKS = (
     "server_answers",
@@ -27,10 +27,13 @@ CHECKS = (
     "ran_out",
     "held_up",
     "stolen",
+    "unsettled",
     "worker_lost",
+    "window_short",
     "steady",
     "clock",
     "engine_survived",
+    "kernel_log",
     "reconnected",
 )
 
@@ -48,9 +51,9 @@ def look(when: When, evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def look_after(
-    run: Run, results: tuple[TrialResult, ...], parts: tuple[Path, ...], now: Mapping[str, HostFacts | str] | None = None
+    run: Run, results: tuple[TrialResult, ...], parts: tuple[Path, ...], again: Again | None = None
 ) -> tuple[Finding, ...]:
-    """What the checks after the load find in a run; `parts` are the files of its samples, `now` as in `Evidence`."""
+    """What the checks after the load find in a run; `parts` are the files of its samples."""
     evidence = Evidence(
         targets=run.targets,
         workloads=run.load.workloads,
@@ -58,7 +61,8 @@ def look_after(
         clocks=run.clocks,
         results=results,
         parts=parts,
-        now=now or {},
+        now=again.hosts if again else {},
+        servers_now=again.servers if again else {},
     )
     return look("after", evidence)
 

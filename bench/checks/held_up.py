@@ -29,7 +29,8 @@ def _repeated(evidence: Evidence) -> tuple[Finding, ...]:
     again = [result for result in evidence.results if result.repeats]
     if not again:
         return ()
-    text = f"{len(again)} of {len(evidence.results)} trials were measured again, because the generator's host had been disturbed"
+    why = "because the generator's host had been disturbed or a disk was not yet quiet"
+    text = f"{len(again)} of {len(evidence.results)} trials were measured again, {why}"
     fix = "nothing, if they are few; else leave the host to the bench, or lower concurrency"
     trials = tuple(result.trial.index for result in again)
     return (Finding(check=_STAMP, level="info", cell="", text=text, fix=fix, trials=trials),)

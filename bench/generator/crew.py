@@ -29,11 +29,23 @@ DONE: Final = "cowbench_done"
 
 BEAT_S: Final = 0.25
 
-CALLED_OFF: Final = "the trial was called off before it began; the load generator's log may say why."
+CALLED_OFF: Final = "the trial was called off before it began. See the load generator's log for the cause, then measure again."
 """The problem of a worker whose gate stayed closed: another one has the cause."""
 
 LOST: Final = "worker_lost"
 """The stamp of a trial that not every worker had its share in to the end."""
+
+SHORT: Final = "window_short"
+"""The stamp of a trial that the workers did not measure together for (nearly) as long as was asked, as far as one can know."""
+
+_WHOLE: Final = 0.95
+"""Of the window that was asked, what the common one must have. Gates open within milliseconds of one another."""
+
+_UNSURE: Final = 0.01
+"""Of the window, by how much a worker's clock may be off: ops at the edges are counted in or out by it."""
+
+_UNSURE_FLOOR_NS: Final = 5_000_000
+"""Half a round trip between busy hosts: below, a short window is not to blame the clocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,19 +94,22 @@ def progress(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def merged(answers: Sequence[Mapping[str, Any]], *, lost: bool) -> dict[str, Any]:
-    """One answer of many to a `measure`, times by the conductor's clock.
+def merged(answers: Sequence[Mapping[str, Any]], *, duration_s: float, lost: bool) -> dict[str, Any]:
+    """One answer of many to a `measure` of `duration_s`, times by the conductor's clock.
 
     The window is what all windows have in common: outside of it not every user was at work. Samples and parts are everybody's.
     Each field of health is the worst one's, for the slowest generator sets the pace. A stamp on one share is a stamp on the
-    trial, and `lost` adds its own. A problem of one is a problem of the trial.
+    trial; `lost` adds its own, and so does a window that shrank or is not known well. A problem of one is one of the trial.
     """
     if problems := [str(answer["problem"]) for answer in answers if answer["problem"]]:
         return {"problem": next((problem for problem in problems if problem != CALLED_OFF), CALLED_OFF)}
     results = [answer["result"] for answer in answers]
     start_ns, end_ns = max(each["window_start_ns"] for each in results), min(each["window_end_ns"] for each in results)
     if start_ns >= end_ns:
-        return {"problem": "the load generator's workers did not measure at the same time. Their logs may say what held one up."}
+        late = "the load generator's workers did not measure at the same time"
+        return {"problem": f"{late}. See their logs for what held one up, then measure again."}
+    uncertainty_ns = max(answer["clock_uncertainty_ns"] for answer in answers)
+    short = _is_short(end_ns - start_ns, uncertainty_ns, duration_s)
     stamps = dict.fromkeys(stamp for each in results for stamp in each["stamps"])
     return {
         "problem": "",
@@ -105,10 +120,15 @@ def merged(answers: Sequence[Mapping[str, Any]], *, lost: bool) -> dict[str, Any
             "samples": sum(each["samples"] for each in results),
             "parts": [part for each in results for part in each["parts"]],
             "health": _worst([each["health"] for each in results if each["health"]]),
-            "stamps": [*stamps, *([LOST] if lost else [])],
+            "stamps": [*stamps, *([LOST] if lost else []), *([SHORT] if short else [])],
         },
         "parts": [part for answer in answers for part in answer["parts"]],
     }
+
+
+def _is_short(window_ns: int, uncertainty_ns: int, duration_s: float) -> bool:
+    asked_ns = duration_s * 1e9
+    return window_ns < _WHOLE * asked_ns or uncertainty_ns > max(_UNSURE * asked_ns, _UNSURE_FLOOR_NS)
 
 
 def _worst(health: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -63,7 +63,8 @@ class Master:
         answers = [errand.answer for errand in errands if not errand.lost]
         if not answers:
             return {"problem": "every worker of the load generator was lost. See whether their hosts still run, and their logs."}
-        return crew.merged(answers, lost=len(nodes) < self._expected or len(answers) < len(shares))
+        lost = len(nodes) < self._expected or len(answers) < len(shares)
+        return crew.merged(answers, duration_s=request["workload"]["duration_s"], lost=lost)
 
     def _share_out(self, request: dict[str, Any], shares: Sequence[tuple[Node, crew.Place]]) -> list[Errand]:
         """Gives each worker its share, and names one moment to all once all stand at the gate; off if one cannot come."""

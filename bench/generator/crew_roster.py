@@ -185,5 +185,5 @@ def _listen(address: str, port: int) -> MasterRunner:
     try:
         return Environment().create_master_runner(address, port)
     except (RPCError, SystemExit) as error:  # some versions of Locust end the process where a port is taken
-        what = f"it cannot listen at {address}:{port} ({error}); perhaps the load generator of another run does"
+        what = f"it cannot listen at {address}:{port} ({error}); perhaps the load generator of another run does: end that one"
         raise RuntimeError(what) from None

@@ -20,7 +20,7 @@ from bench import workloads
 from bench.generator import crew
 from bench.generator.crowd import Crowd
 from bench.generator.samples import Origin, SampleLog
-from bench.generator.serve import Service
+from bench.generator.serve import Service, in_words
 from bench.generator.trial import Pass
 from bench.records import Trial, Workload
 
@@ -148,7 +148,7 @@ class Worker(Service):
                 answer = {"problem": crew.CALLED_OFF}
             except Exception as error:
                 log.exception("request %s", request["do"])
-                answer = {"problem": f"the load generator failed: {type(error).__name__}: {error}."}
+                answer = {"problem": in_words(error)}
             # Free before it is known: a beat that came after the answer and still told of work would contradict it.
             self._number, self._progress = 0, None
             self._send(crew.DONE, number=request["number"], answer=json.dumps(answer))
@@ -202,6 +202,7 @@ class Worker(Service):
             **self._tidy_up(run, result, stock, self._index),
             "used": len(run.used),
             "ran_out": run.ran_out,
+            "clock_uncertainty_ns": origin.uncertainty_ns,
         }
 
     def _stand_at_gate(self, number: int, shift_ns: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench import reach
+from bench.generator import durable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +33,14 @@ class Part:
 
 
 class PartLost(Exception):  # noqa: N818 - reads as the event that it is
-    """A part could not be had; `str()` is a sentence."""
+    """A part could not be had; `str()` is a sentence, and another one with what to do next."""
 
 
 def fetch(part: Part, samples: Path) -> None:
-    """Brings the part into `samples` and removes it over there. Raises PartLost, and OSError where it cannot be written here."""
+    """Brings the part into `samples`, and removes it over there once it is on the disk here.
+
+    Raises PartLost, and OSError where it cannot be written here.
+    """
     path = samples / part.name
     partial = path.with_name(part.name + ".partial")
     source = f"{shlex.quote(part.folder)}/samples/{shlex.quote(part.name)}"
@@ -44,12 +48,14 @@ def fetch(part: Part, samples: Path) -> None:
         whole = _read(part, f"cat {source}")
         if hashlib.sha256(whole).hexdigest() == part.sha256:
             partial.write_bytes(whole)
+            durable.flush(samples, [partial.name])
             partial.rename(path)
+            durable.flush(samples, [])
             with suppress(reach.Unreachable, reach.Refused):
                 # What stays goes with the whole folder at the latest.
                 reach.call(part.host, f"rm -f {source}", timeout_s=_FAREWELL_S)
             return
-    raise PartLost(f"part {part.name} came in damaged {_TRIES} times")
+    raise PartLost(f"part {part.name} came in damaged {_TRIES} times. See whether the disk it lies on is well: {part.folder}.")
 
 
 def append_log(host: Sequence[str], folder: str, log: Path) -> None:
@@ -66,6 +72,8 @@ def _read(part: Part, command: str) -> bytes:
     try:
         return reach.persist(part.host, command)
     except reach.Unreachable as error:
-        raise PartLost(f"part {part.name} could not be fetched within {reach.LOST_S:.0f} s ({error})") from None
+        told = f"part {part.name} could not be fetched within {reach.LOST_S:.0f} s ({error})"
+        raise PartLost(f"{told}. See whether the host runs and can be reached, then measure again.") from None
     except reach.Refused as error:
-        raise PartLost(f"part {part.name} could not be fetched ({error})") from None
+        told = f"part {part.name} could not be fetched ({error})"
+        raise PartLost(f"{told}. See whether the host was started anew or its disk is full, then measure again.") from None

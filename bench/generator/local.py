@@ -92,7 +92,8 @@ class Generator:
             )
         except ChildLost as lost:
             self._end_by_force()
-            return {"problem": f"the load generator {lost} while it was to {do.replace('_', ' ')}. Its log is {self._log}."}
+            what = f"the load generator {lost} while it was to {do.replace('_', ' ')}"
+            return {"problem": f"{what}. See its log, {self._log}, for the cause; then measure again."}
         except BaseException:
             # It is in the middle of something that nobody waits for any more.
             self._end_by_force()

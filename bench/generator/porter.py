@@ -2,6 +2,7 @@
 
 A conversation is a folder of files, so nothing of it depends on any connection. The operator makes `<folder>/<sitting>.<role>/`:
 
+    hello.part       what was received of the hello so far; removed here if it never becomes whole
     hello.json       what the child begins with, and the keys; mode 0600, gone as soon as it is read
     requests.jsonl   one numbered request a line, appended by the operator; a line that is torn or came before is passed over
     replies.jsonl    the child's own lines, and `{"event": "ended", "how": ...}` from the porter when there is no child any more
@@ -39,6 +40,9 @@ TICK_S: Final = 0.1
 BEGIN_S: Final = 180.0
 """Until a child's first line: its imports take two seconds, and a minute on an emulated host that just booted."""
 
+GREETING_S: Final = 300.0
+"""An operator gives up a greeting after `bench.reach.LOST_S`: what is not whole by now was left by one who is gone."""
+
 ALONE_S: Final = 600.0
 """Without a sign of the operator for so long, a child is ended: nothing may run for ever because a laptop was closed."""
 
@@ -65,6 +69,7 @@ class Session:
 def serve(work: Path) -> NoReturn:
     """Answers for ever. Children end with the thread that calls this."""
     sessions: dict[str, Session] = {}
+    torn: dict[Path, float] = {}
     for folder in _folders(work):
         # Of a porter before us: its children ended with it. What has not begun is just being made.
         if (folder / "begun").exists():
@@ -74,6 +79,7 @@ def serve(work: Path) -> NoReturn:
             for folder in _folders(work):
                 if (folder / "hello.json").exists():
                     _admit(folder, sessions)
+            torn = _drop_torn(work, torn)
             for name, session in list(sessions.items()):
                 if how := _step(session):
                     _end(session, how)
@@ -87,6 +93,17 @@ def serve(work: Path) -> NoReturn:
 def _folders(work: Path) -> Iterator[Path]:
     with suppress(OSError):
         yield from sorted(path for path in work.iterdir() if path.is_dir())
+
+
+def _drop_torn(work: Path, since_s: dict[Path, float]) -> dict[Path, float]:
+    """Removes greetings that are never going to be whole: keys are in them. Which there are, and since when we know."""
+    now = time.monotonic()
+    found = {path: since_s.get(path, now) for path in (folder / "hello.part" for folder in _folders(work)) if path.exists()}
+    for path, first_s in found.items():
+        if now - first_s > GREETING_S:
+            with suppress(OSError):
+                path.unlink()
+    return found
 
 
 def _admit(folder: Path, sessions: dict[str, Session]) -> None:

@@ -60,7 +60,7 @@ class Child:
             self._hello = None
             self.facts = self._last_line(lambda _: None)
             if self.facts["problem"]:
-                raise ChildLost(f"could not begin ({self.facts['problem']})")
+                raise ChildLost(f"could not begin ({self.facts['problem'].rstrip('.')})")
         self._send(request)
         return self._last_line(on_progress)
 

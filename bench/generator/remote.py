@@ -6,7 +6,7 @@ between here and there is measured: window and samples are timed by the generato
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,10 +88,15 @@ class RemoteGenerator:
     def close(self) -> None:
         """Ends the children and fetches their logs; does nothing when there are none."""
         self._reconnects = self.reconnects
-        while self._sessions:
-            _, session = self._sessions.popitem()
-            fetch.append_log(session.host.reach, session.folder, self._log)
-            session.close()
+        sessions, self._sessions = self._sessions, {}
+        with ExitStack() as farewells:
+            # Whatever happens meanwhile: a session that stays open goes on telling its host that somebody needs it.
+            for session in sessions.values():
+                farewells.callback(session.close)
+            for session in sessions.values():
+                with suppress(OSError):
+                    # A disk that is full here is told where samples are written.
+                    fetch.append_log(session.host.reach, session.folder, self._log)
 
     @property
     def reconnects(self) -> int:
@@ -115,10 +120,8 @@ class RemoteGenerator:
             return self._spokesman().ask(request, lambda plain: on_progress(Progress(**plain)))
         except SessionLost as lost:
             self.close()
-            name = self._hosts[0].name
-            return {
-                "problem": f"the load generator on {name} {lost} while it was to {do.replace('_', ' ')}. Its log is {self._log}."
-            }
+            what = f"the load generator on {self._hosts[0].name} {lost} while it was to {do.replace('_', ' ')}"
+            return {"problem": f"{what}. See its log, {self._log}, and whether its host still runs; then measure again."}
         except BaseException:
             # It is in the middle of something that nobody waits for any more.
             self.close()
@@ -132,7 +135,7 @@ class RemoteGenerator:
                 name = "-".join(str(role[key]) for key in ("kind", "index") if key in role)
                 hello = {"load": asdict(self._load), "credentials": self._credentials, "role": role}
                 self._sessions[name] = Session(host, f"{sitting}.{name}", hello)
-        except SessionLost:
+        except BaseException:
             # A crew that is not whole from the start would not be what was asked for.
             self.close()
             raise
@@ -148,8 +151,10 @@ class RemoteGenerator:
                 session = self._sessions.get(f"worker-{part['worker']}") or self._spokesman()
                 found = Part(name=Path(part["name"]).name, sha256=part["sha256"], host=session.host.reach, folder=session.folder)
                 fetch.fetch(found, self._samples)
-        except (PartLost, OSError) as error:
-            return f"{error}, so the trial's samples are not whole. See {self._log}, and whether both disks have space left."
+        except PartLost as error:
+            return f"the trial's samples are not whole: {error}"
+        except OSError as error:
+            return f"the trial's samples could not be kept here ({error}). Make room in {self._samples}, then measure again."
         return ""
 
 

@@ -87,6 +87,8 @@ class Replies:
             self._queue.put(lost)
         except reach.Refused as refused:
             self._queue.put(SessionLost(f"cannot be reached ({refused})"))
+        except BaseException as error:  # noqa: BLE001 - whatever ends this thread, the one that waits in `next` must hear of it
+            self._queue.put(SessionLost(f"could not be followed any more ({type(error).__name__}: {error})"))
 
     def _insist_on_contact(self) -> None:
         if monotonic() - self._reached_s > reach.LOST_S:

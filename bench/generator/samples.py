@@ -10,14 +10,16 @@ import hashlib
 from array import array
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import gevent
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.generator import durable
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from bench.client import Outcome
@@ -52,6 +54,15 @@ SAMPLES_SCHEMA: Final = 1
 _PART_ROWS: Final = 100_000
 _PART_NS: Final = 30_000_000_000
 """What a crash loses at most. A part without its end cannot be read at all, so parts are bounded."""
+
+WRITE_S: Final = 120.0
+"""What a disk may take for a part: it may be busy for long with what the servers wrote, but a hung one must be noticed."""
+
+T = TypeVar("T")
+
+
+class NotWritten(Exception):  # noqa: N818 - reads as the event that it is
+    """Samples of a trial did not get to the disk; `str()` is a sentence with what to do next."""
 
 
 class Samples:
@@ -107,15 +118,20 @@ def write(samples: Samples, path: Path, metadata: Mapping[str, str]) -> str:
     A part under its own name is complete: it is renamed when closed.
     """
     partial = path.with_name(path.name + ".partial")
-    pq.write_table(
-        samples.table(metadata),
-        partial,
-        compression="zstd",
-        use_dictionary=[name for name in _ORDER if name not in _TIMES],
-        column_encoding=dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED"),
-    )
-    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-    partial.rename(path)
+    try:
+        pq.write_table(
+            samples.table(metadata),
+            partial,
+            compression="zstd",
+            use_dictionary=[name for name in _ORDER if name not in _TIMES],
+            column_encoding=dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED"),
+        )
+        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+        partial.rename(path)
+    except OSError:
+        # On a disk that is full it is in the way of the next trial's samples.
+        partial.unlink(missing_ok=True)
+        raise
     return digest
 
 
@@ -144,6 +160,7 @@ class SampleLog:
         self.digests: dict[str, str] = {}
         """Part → SHA-256, for whoever takes the parts to another host."""
         self.count = 0
+        self._failure = ""
 
     def add(self, op: Op, outcome: Outcome, *, name: str, start_ns: int, end_ns: int, error: str) -> None:
         """One op of a closed loop: due when it starts. `name` goes into the sample's `op`."""
@@ -165,17 +182,45 @@ class SampleLog:
         )
 
     def flush_if_due(self) -> None:
-        """Writes a part in a thread when it is large or old enough; what comes meanwhile goes into the next. Raises OSError."""
+        """Writes a part when it is large or old enough; what comes meanwhile goes into the next.
+
+        Must be let come to its end before `close`, which tells what failed here: the trial itself goes on without a disk.
+        """
         if len(self._samples) >= _PART_ROWS or (self._samples and perf_counter_ns() - self._begun_ns > _PART_NS):
-            part = self._swap()
-            self.digests[part[1].name] = gevent.get_hub().threadpool.apply(write, part)
+            self._write()
 
     def close(self) -> tuple[str, ...]:
-        """Writes what is left. The names of all parts. Raises OSError."""
+        """Writes what is left and flushes all to the disk. The names of all parts. Raises NotWritten.
+
+        Only now, after the window: a flush of ours amid it would be work for a disk that may be the servers' too.
+        """
         if len(self._samples):
-            part = self._swap()
-            self.digests[part[1].name] = write(*part)
+            self._write()
+        missing = [part for part in self.parts if part not in self.digests]
+        if missing and not self._failure:
+            self._failure = f"{missing[0]} was given up"
+        if self.parts and not missing:
+            self._in_thread(durable.flush, self._folder, tuple(self.parts))
+        if self._failure:
+            told = f"the samples of trial {self._trial.index} could not be written ({self._failure})"
+            raise NotWritten(f"{told}. See whether the load generator's disk has space left and is well, then measure again.")
         return tuple(self.parts)
+
+    def _write(self) -> None:
+        part = self._swap()
+        if digest := self._in_thread(write, *part):
+            self.digests[part[1].name] = digest
+
+    def _in_thread(self, do: Callable[..., T], *given: object) -> T | None:
+        """What it gives; nothing where it fails, and then that is kept for the end."""
+        late = TimeoutError(f"the disk took longer than {WRITE_S:.0f} s")
+        try:
+            with gevent.Timeout(WRITE_S, late):
+                done: T = gevent.get_hub().threadpool.apply(do, given)
+                return done
+        except OSError as error:
+            self._failure = self._failure or str(error)
+        return None
 
     def _swap(self) -> tuple[Samples, Path, Mapping[str, str]]:
         full, self._samples, self._begun_ns = self._samples, Samples(), perf_counter_ns()

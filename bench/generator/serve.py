@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
 from gevent import monkey
+from gevent.event import Event
 from gevent.fileobject import FileObjectPosix
 from gevent.queue import Queue
 
@@ -24,7 +25,7 @@ from bench.client import Settings
 from bench.content import Content
 from bench.generator.crowd import Crowd
 from bench.generator.process import CREDENTIALS_VARIABLE
-from bench.generator.samples import SampleLog
+from bench.generator.samples import NotWritten, SampleLog
 from bench.generator.stock import FILLERS, Stock
 from bench.generator.trial import Pass
 from bench.records import Load, Trial, Workload
@@ -73,7 +74,15 @@ def main(*, patched_first: bool) -> NoReturn:
                 say({**done, **generator.answer(request)})
         except Exception as error:
             log.exception("request %s", request.get("do"))
-            say({**done, "problem": f"the load generator failed: {type(error).__name__}: {error}."})
+            say({**done, "problem": in_words(error)})
+
+
+def in_words(error: Exception) -> str:
+    """What a request that failed is answered with."""
+    if isinstance(error, NotWritten):
+        return str(error)
+    what = f"the load generator failed: {type(error).__name__}: {error}"
+    return f"{what}. Its log says where; measure again, and report the fault if it comes back."
 
 
 def _begin(hello: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> Service | Master:
@@ -141,12 +150,15 @@ class Service:
         return {"problem": "", **self._tidy_up(run, result, stock)}
 
     def _carry_out(self, run: Pass) -> TrialResult:
-        watcher = gevent.spawn(self._report, run)
+        over = Event()
+        watcher = gevent.spawn(self._report, run, over)
         try:
             result = run.measure()
             run.verify_rest()
         finally:
-            watcher.kill()
+            # Not killed: a part that it just writes would be lost, and the trial with it.
+            over.set()
+            watcher.join()
         return result
 
     def _tidy_up(self, run: Pass, result: TrialResult, stock: Stock, worker: int = 0) -> dict[str, Any]:
@@ -158,10 +170,9 @@ class Service:
         held = [{"name": name, "sha256": run.samples.digests[name], "worker": worker} for name in parts]
         return {"result": found, "parts": held}
 
-    def _report(self, run: Pass) -> None:
+    def _report(self, run: Pass, over: Event) -> None:
         """Progress while the trial runs, and samples to disk when there are many."""
-        while True:
-            gevent.sleep(_PROGRESS_S)
+        while not over.wait(_PROGRESS_S):
             elapsed_s = max(1e-9, (perf_counter_ns() - run.opened_ns) / 1e9) if run.opened_ns else 0.0
             if elapsed_s:
                 self._say(

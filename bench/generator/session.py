@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bench import reach
 from bench.generator.replies import Replies, SessionLost
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bench.records import GeneratorHost
 
 
+_WITHDRAW_S: Final = 10.0
+
+
 class Session:
     """One child on one host. No connection is needed for it to go on; `ask` is told when it is over."""
 
@@ -26,7 +29,11 @@ class Session:
         """Raises SessionLost where the host cannot be reached or refuses."""
         self.host, self.folder = host, f"{host.folder}/{name}"
         self._number, self._ready = 0, False
-        self._open(json.dumps(hello).encode())
+        try:
+            self._open(json.dumps(hello).encode())
+        except BaseException:
+            self._withdraw()
+            raise
         self.replies = Replies(host.reach, self.folder)
 
     def ask(self, request: Mapping[str, Any], on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -34,7 +41,7 @@ class Session:
         if not self._ready:
             facts = self._answer(0, on_progress)
             if facts["problem"]:
-                raise SessionLost(f"could not begin ({facts['problem']})")
+                raise SessionLost(f"could not begin ({facts['problem'].rstrip('.')})")
             self._ready = True
         self._number += 1
         line = json.dumps({**request, "number": self._number}).encode()
@@ -52,9 +59,14 @@ class Session:
     def _open(self, hello: bytes) -> None:
         folder = shlex.quote(self.folder)
         # Keys are in it: it is complete, and readable to nobody else, before the porter sees it under its name.
-        whole = f"{{ [ $(wc -c < hello.part) = {len(hello)} ] || exit {reach.AGAIN}; }}"
+        whole = f"{{ [ $(wc -c < hello.part) = {len(hello)} ] || {{ rm -f hello.part; exit {reach.AGAIN}; }}; }}"
         make = f"umask 077 && mkdir -p {folder}/samples && cd {folder} && touch requests.jsonl replies.jsonl heartbeat"
         self._send(f"{make} && cat > hello.part && {whole} && mv hello.part hello.json", hello)
+
+    def _withdraw(self) -> None:
+        """Leaves no keys on a host that was not told all. Where it cannot be reached just now, its porter does it later."""
+        with suppress(reach.Unreachable, reach.Refused):
+            reach.call(self.host.reach, f"rm -rf {shlex.quote(self.folder)}", timeout_s=_WITHDRAW_S)
 
     def _send(self, command: str, stdin: bytes) -> None:
         try:

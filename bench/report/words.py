@@ -65,11 +65,18 @@ def alarms(run: Run, summary: Summary) -> tuple[str, ...]:
     return tuple(said)
 
 
+_EMULATED_CLIENT = (
+    "Emulated: the load came from hosts without hardware virtualisation, so every number, all marked emulated, is theirs as much"
+    " as the servers'. Read them as ratios within this run; for speed, drive the load from hardware, or from a host with KVM."
+)
+
+
 def _emulation(run: Run) -> list[str]:
     """Say what emulated numbers are good for, and what not; nothing where every host had hardware of its own."""
     emulated = {target.cell.host for target in run.targets if target.host.emulated}
     if not emulated:
-        return []
+        driven = any(generator.host.emulated for generator in run.generators)
+        return [_EMULATED_CLIENT] if driven else []
     hosts = {target.cell.host for target in run.targets}
     which = "all hosts" if emulated == hosts else f"{counted(len(emulated), 'host')} of {len(hosts)}"
     told = (

@@ -111,7 +111,7 @@ def _comparison(
         verdict=verdict,
         more_blocks=further,
         reason=reason,
-        emulated=any(side.host.emulated for side in (contest.pair.cell, other) if side),
+        emulated=contest.pair.emulated,
     )
 
 

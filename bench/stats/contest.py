@@ -37,7 +37,9 @@ _NEVER = {
 _CURES = {
     "client_bound": "lower the concurrency",
     "ran_out": "raise the workload's objects, or shorten its trials",
+    "unsettled": "see which host wrote for so long, and give it a faster disk",
     "worker_lost": "bring the lost load generator back, then measure again",
+    "window_short": "mend the network between the load generators, or lengthen the trials; then measure again",
 }
 _OTHER_CURE = "see the findings"
 

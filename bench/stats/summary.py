@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench.errors import InputError
+from bench.lanes import load_hosts
 from bench.records import PRACTICAL, SUMMARY_SCHEMA, CellSummary, Summary
 from bench.stats.comparison import Table, compare
 from bench.stats.contest import Contest, Side
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.records import Comparison, Run, TrialResult, Workload
+    from bench.records import Comparison, Run, Target, TrialResult, Workload
     from bench.stats.trial import MeasuredTrial, TrialValues
 
 ASSUMPTION = (
@@ -46,7 +47,7 @@ def summarise(run: Run, results: Sequence[TrialResult], samples: Path) -> Summar
     with Samples(samples) as parts:
         measured = [parts.measure(result) for result in results]
     groups = _groups(run, measured)
-    emulated = {target.cell.name for target in run.targets if target.host.emulated}
+    emulated = {target.cell.name for target in run.targets if _emulated(run, target)}
     cells = {
         workload.name: {
             cell: summarise_cell(workload, cell, trials, emulated=cell in emulated)
@@ -69,6 +70,10 @@ def summarise(run: Run, results: Sequence[TrialResult], samples: Path) -> Summar
         measured_s=sum(trial.window_s for trial in measured),
         sound=_sound(run, measured, comparisons),
     )
+
+
+def _emulated(run: Run, target: Target) -> bool:
+    return target.host.emulated or any(each.host.emulated for each in load_hosts(target, run.generators))
 
 
 def _groups(run: Run, measured: Sequence[MeasuredTrial]) -> Groups:
@@ -139,7 +144,7 @@ def _compare(
     """Return the comparisons of one workload: a table for each kind and metric."""
     sound = {cell: _sound_trials(measured) for cell, measured in trials.items()}
     compared = metrics(workload, [values for by_block in sound.values() for values in by_block.values()])
-    rivals = pairs(run.targets, run.reference)
+    rivals = pairs(run.targets, run.reference, run.generators)
     found: list[Comparison] = []
     for kind in ("reference", "control_arm"):
         for metric in compared:

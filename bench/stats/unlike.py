@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.records import Target
+    from bench.records import GeneratorHost, Target
     from bench.stats.pairs import Pair
 
 _DIGEST_SHOWN = 19
@@ -36,6 +36,9 @@ _SET_BY: dict[str, tuple[str, ...]] = {
 """Facts of a host, and the axes that set each. A machine image brings a kernel and, unless the engine axis pins a version, its
 distribution's engine: cells of two images are compared as what they are, pairs of both, and the report says so. A version that
 is pinned is held to by the check `engine_in_use`. KVM and bare metal are both hardware: two clouds may differ in that."""
+
+_LOAD_FACTS = ("emulated", "cpus", "kernel", "image id")
+"""Of a host that load comes from, what is compared, in this order."""
 
 _EVERY_FILESYSTEM = frozenset(
     {"ro", "rw", "sync", "async", "dirsync", "noatime", "relatime", "nodiratime", "strictatime", "lazytime"}
@@ -63,10 +66,40 @@ def unlike(pair: Pair) -> str:
     if one.host.emulated != other.host.emulated:
         emulated = one if one.host.emulated else other
         return f"{emulated.cell.name} ran emulated, the other on hardware: compare cells of one kind"
+    if reason := _load_differs(pair) or _image_differs(one, other):
+        return reason
     if _same(one, other, ("server",)) and one.server.content_digest != other.server.content_digest:
         digests = " and ".join(target.server.content_digest[:_DIGEST_SHOWN] or "none" for target in (one, other))
         return f"their {one.cell.server} images differ ({digests}): deploy both from the same image"
     return _told(tuple(differences(one, other)))
+
+
+def _load_differs(pair: Pair) -> str:
+    """Say in what the hosts differ that the two loads came from: no axis sets them, so nothing explains it."""
+    mine, theirs = _generators(pair.cell_load), _generators(pair.against_load)
+    if mine == theirs:
+        return ""
+    if len(mine) != len(theirs):
+        what = f"in number ({len(mine)} and {len(theirs)}, none being the operator's machine)"
+    else:
+        pairs = [each for one, other in zip(mine, theirs, strict=True) for each in zip(_LOAD_FACTS, one, other, strict=True)]
+        what = "in " + ", ".join(f"{fact} ({one} and {other})" for fact, one, other in dict.fromkeys(pairs) if one != other)
+    return f"the hosts that their load came from differ {what}: give both the same, or compare cells with one load"
+
+
+def _generators(load: tuple[GeneratorHost, ...]) -> list[tuple[str, ...]]:
+    """Return what may make one load another, host by host in an order that does not depend on their names."""
+    kinds = [(each.host.emulated, each.host.cpus, each.host.kernel, each.image_id) for each in load]
+    return [tuple(map(str, kind)) for kind in sorted(kinds)]
+
+
+def _image_differs(one: Target, other: Target) -> str:
+    digests = (one.host.machine_image_digest, other.host.machine_image_digest)
+    if digests[0] == digests[1] or not _same(one, other, ("cloud", "machine_image")):
+        return ""
+    shown = " and ".join(digest[:_DIGEST_SHOWN] or "none" for digest in digests)
+    name = one.cell.machine_image
+    return f"they were deployed from two builds of the machine image {name} ({shown}): cowbench down, then up, deploys both anew"
 
 
 def differences(one: Target, other: Target) -> Iterator[Difference]:

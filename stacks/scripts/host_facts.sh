@@ -22,6 +22,7 @@ block=$(readlink -f "/sys/class/block/$(basename "$(readlink -f "$device")")")
 
 printf 'filesystem=%s\nmount_options=%s\n' "$3" "$4"
 printf 'mkfs=%s\n' "$(cat "$ROOT/formatted")"
+printf 'boot_id=%s\n' "$(cat /proc/sys/kernel/random/boot_id)"
 # In sectors of 512 bytes, whatever the disk's own are.
 printf 'disk_bytes=%s\n' "$(($(cat "$block/size") * 512))"
 [ ! -e "$block/loop/dio" ] || printf 'direct_io=%s\n' "$(cat "$block/loop/dio")"

@@ -12,7 +12,7 @@ import pytest
 
 from bench import checks
 from bench.check import Check, Evidence
-from bench.records import Trial
+from bench.records import ClockReading, Trial
 from tests.unit.small_run import SECOND_NS, result, target, workload, write_part
 
 if TYPE_CHECKING:
@@ -104,6 +104,19 @@ def _dead_engine(evidence: Evidence) -> Evidence:
     return replace(evidence, now={first.cell.host: "the engine does not answer"})
 
 
+def _skewed(evidence: Evidence) -> Evidence:
+    host = evidence.targets[0].cell.host
+    return replace(evidence, clocks=(ClockReading(host=host, offset_s=400.0, uncertainty_s=0.1, read_at="2026-01-02T03:04:05Z"),))
+
+
+def _full_pool(evidence: Evidence) -> Evidence:
+    """The first host is elsewhere, and its kernel says what kernels say of a full pool; long before the run it said worse."""
+    full = "[9999999999.25] device-mapper: thin: 254:2: switching pool to out-of-data-space (queue IO) mode"
+    said = f"9999999999.50 1.0\\n[1.5] Kernel panic - not syncing\\n{full}\\n"
+    first, *others = evidence.targets
+    return replace(evidence, targets=(replace(first, reach=("sh", "-c", f"printf '{said}'")), *others))
+
+
 def _reconnected(evidence: Evidence) -> Evidence:
     return replace(evidence, results=tuple(replace(each, reconnects=each.trial.index % 2) for each in evidence.results))
 
@@ -130,9 +143,13 @@ FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     "ran_out": (lambda evidence: _stamped(evidence, "ran_out"), "6 of 6 trials of put (100%)"),
     "held_up": (lambda evidence: _stamped(evidence, "held_up"), "6 of 6 trials of put (100%)"),
     "stolen": (lambda evidence: _stamped(evidence, "stolen"), "6 of 6 trials of put (100%)"),
+    "unsettled": (lambda evidence: _stamped(evidence, "unsettled"), "6 of 6 trials of put (100%)"),
     "worker_lost": (lambda evidence: _stamped(evidence, "worker_lost"), "6 of 6 trials of put (100%)"),
+    "window_short": (lambda evidence: _stamped(evidence, "window_short"), "6 of 6 trials of put (100%)"),
     "steady": (_ramped, "were not steady"),
+    "clock": (_skewed, "400 s from that of the operator's machine"),
     "engine_survived": (_dead_engine, "could not be asked"),
+    "kernel_log": (_full_pool, "the thin pool is full"),
     "reconnected": (_reconnected, "6 connections to load generators were lost and made again, in 6 of 12 trials"),
 }
 """For each check what makes sound evidence unsound, and words that it then says."""
@@ -193,7 +210,7 @@ def test_a_fault_of_one_kind_is_found_by_no_other_check_of_that_moment(check: Ch
 
 def test_a_check_before_the_load_needs_no_results(check: Check, sound: Evidence) -> None:
     unsound = FAULTS[check.name][0](sound)
-    found = check.look(replace(unsound, workloads=(), results=(), parts=(), now={}))
+    found = check.look(replace(unsound, workloads=(), results=(), parts=(), clocks=(), now={}))
 
     assert bool(found) == (check.when == "before")
 

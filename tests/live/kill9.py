@@ -1,6 +1,7 @@
 """`kill -9` of one of our processes at a random moment of a bench, then `down` or `sweep`: is anything left?
 
-By hand: `python -m tests.live.kill9 --rounds 20 --seed 7` prints a line for each round and fails if anything was left.
+By hand: `python -m tests.live.kill9 --rounds 20 --seed 7` prints a line for each round and fails if anything was left; with
+`--cloud qemu` the hosts are VMs.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import contextlib
 import random
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -23,11 +24,33 @@ if TYPE_CHECKING:
 
     from tests.live.place import Place, Started
 
-VICTIMS = ("cowbench", "generator", "engine", "pulumi", "provider host", "script")
-
 STACK = "kill9"
-SPAN_S = 12.0
-"""About how long the bench of a round takes on two cores: up, a few trials, down, report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Where rounds are played, and what there is to kill.
+
+    `span_s` is about how long a bench takes on two cores: up, a few trials, down, report. `limit_s` is how long one command may
+    take, `axes` are those of the matrix.
+    """
+
+    victims: tuple[str, ...]
+    span_s: float
+    limit_s: float = places.LIMIT_S
+    axes: dict[str, Any] = field(default_factory=dict)
+
+
+SCENES = {
+    "local": Scene(victims=("cowbench", "generator", "engine", "pulumi", "provider host", "script"), span_s=12.0),
+    "qemu": Scene(
+        victims=("vm", "cowbench", "pulumi", "provider host", "ssh", "generator"),
+        span_s=75.0,
+        limit_s=900.0,
+        axes={"cloud": ["qemu"], "machine_image": ["debian-trixie"]},
+    ),
+}
+LOCAL = SCENES["local"]
 
 _PHASES = (("nothing left", "reports"), (" trials measured", "goes down"), ("trial 0/", "measures"), ("create ", "goes up"))
 """What cowbench has said → what it does since, the latest first."""
@@ -67,20 +90,20 @@ class Outcome:
 HEADER = "round  victim         phase         at s  exit traces  cleaner     took s  left"
 
 
-def rounds(count: int, seed: int) -> Iterator[Round]:
+def rounds(count: int, seed: int, scene: Scene = LOCAL) -> Iterator[Round]:
     """Every victim in turn, each at a random moment."""
     chance = random.Random(seed)
     for number in range(count):
-        moment_s = chance.uniform(0, SPAN_S)
-        yield Round(
-            number=number, victim=VICTIMS[number % len(VICTIMS)], moment_s=moment_s, cleaner=chance.choice(("down", "sweep"))
-        )
+        moment_s = chance.uniform(0, scene.span_s)
+        victim = scene.victims[number % len(scene.victims)]
+        yield Round(number=number, victim=victim, moment_s=moment_s, cleaner=chance.choice(("down", "sweep")))
 
 
-def play(this: Round, place: Place) -> Outcome:
+def play(this: Round, place: Place, scene: Scene = LOCAL) -> Outcome:
     """One round: bench, kill, wait for what is left of it, clean up, look."""
     began = time.monotonic()
-    started = place.start("bench", place.matrix(load={"blocks": 4}), "--stack", STACK, "--runs", place.runs)
+    matrix = place.matrix(axes=scene.axes, load={"blocks": 4})
+    started = place.start("bench", matrix, "--stack", STACK, "--runs", place.runs)
     killed, phase = _kill(this, place, started)
     ended = started.end()
     left_by_kill = len(place.traces())
@@ -128,8 +151,10 @@ def find(victim: str, place: Place, started: Started) -> list[psutil.Process]:
 def _is(victim: str, name: str, arguments: list[str]) -> bool:
     line = " ".join(arguments)
     return {
-        "generator": line.endswith("-m bench.generator_child"),
+        "generator": line.endswith("-m bench.generator.child"),
         "engine": name == "dockerd",
+        "vm": name.startswith("qemu-system"),
+        "ssh": name == "ssh",
         "pulumi": name == "pulumi",
         "provider host": "-m pulumi.dynamic" in line,
         "script": name == "sh" and (line == "sh -s" or line.endswith("/up.sh")),
@@ -145,13 +170,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 16))
+    parser.add_argument("--cloud", choices=tuple(SCENES), default="local")
     arguments = parser.parse_args()
+    scene = SCENES[arguments.cloud]
     sys.stdout.write(f"seed {arguments.seed}\n{HEADER}\n")
     bad = 0
-    for this in rounds(arguments.rounds, arguments.seed):
-        place = places.make()
+    for this in rounds(arguments.rounds, arguments.seed, scene):
+        place = places.make(scene.limit_s)
         try:
-            outcome = play(this, place)
+            outcome = play(this, place, scene)
         finally:
             place.remove()
         bad += bool(outcome.left)

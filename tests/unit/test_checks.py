@@ -28,13 +28,13 @@ from bench.checks import (
 )
 from bench.errors import DeployError
 from bench.records import ClientHealth, Trial
-from tests.unit.small_run import SECOND_NS, result, target, write_part
+from tests.unit.small_run import SECOND_NS, generator_host, result, target, write_part
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.check import Check
-    from bench.records import Finding, HostFacts, Target, TrialResult
+    from bench.records import Finding, GeneratorHost, HostFacts, Target, TrialResult
 
 
 def before(check: Check, *targets: Target) -> tuple[Finding, ...]:
@@ -459,7 +459,7 @@ def test_what_must_not_change_during_a_run_is_told_when_it_did(changed: dict[str
     assert [finding.text.startswith(told) for finding in found] == [True] * bool(told)
 
 
-def test_each_host_is_looked_at_once_and_one_that_cannot_be_is_told_why() -> None:
+def test_each_cell_is_looked_at_again_and_a_host_that_cannot_be_is_told_why() -> None:
     looked: list[str] = []
 
     def refresh(one: Target) -> Target:
@@ -471,8 +471,58 @@ def test_each_host_is_looked_at_once_and_one_that_cannot_be_is_told_why() -> Non
     volume = replace(target("a-volume"), cell=replace(target("a-volume").cell, host="host-a"))
     found = look_again((target("a"), volume, target("b")), refresh)
 
-    assert looked == ["a", "b"]
-    assert found == {"host-a": replace(target("a").host, kernel="6.12"), "host-b": "the engine does not answer"}
+    assert looked == ["a", "a-volume", "b"]
+    assert found.hosts == {"host-a": replace(target("a").host, kernel="6.12"), "host-b": "the engine does not answer"}
+    assert found.servers == {"a": target("a").server, "a-volume": volume.server}
+
+
+def test_the_hosts_that_load_came_from_are_looked_at_again_too() -> None:
+    def refresh(one: GeneratorHost) -> GeneratorHost:
+        if one.name == "load-b":
+            raise DeployError("the engine does not answer", where="host load-b", next_step="cowbench down, then up again")
+        return replace(one, host=replace(one.host, boot_id="2"))
+
+    loads = tuple(generator_host(name) for name in ("load-a", "load-b"))
+    found = look_again((), lambda one: one, loads, refresh)
+    told = engine_survived.CHECK.look(
+        Evidence(targets=(), generators=(replace(loads[0], host=replace(loads[0].host, boot_id="1")), loads[1]), now=found.hosts)
+    )
+
+    assert [(finding.cell, finding.text.split(" (")[0].split(":")[0]) for finding in told] == [
+        ("", "host load-a was booted anew during the run"),
+        ("", "after the load the engine of host load-b could not be asked"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (
+            {"started_at": "1"},
+            {"started_at": "2"},
+            "the server of a was restarted during the run (started at 1 before the load, at 2",
+        ),
+        ({}, {"container_id": "fedc"}, "the container of a was made anew during the run"),
+        ({}, {"container_id": ""}, "the container of a was removed during the run"),
+        ({}, {"started_at": "2"}, ""),
+    ],
+)
+def test_a_server_that_was_restarted_or_replaced_is_told(before: dict[str, Any], now: dict[str, Any], told: str) -> None:
+    plain = target("a")
+    one = replace(plain, server=replace(plain.server, **before))
+    found = engine_survived.CHECK.look(Evidence(targets=(one,), servers_now={"a": replace(one.server, **now)}))
+
+    assert [(finding.cell, finding.text.startswith(told)) for finding in found] == [("a", True)] * bool(told)
+
+
+def test_a_host_that_was_booted_anew_is_told_rather_than_what_followed_from_it() -> None:
+    one = target("a", boot_id="1")
+    now = replace(one.host, boot_id="2", kernel="6.12")
+    servers = {"a": replace(one.server, started_at="2")}
+    (finding,) = engine_survived.CHECK.look(Evidence(targets=(one,), now={"host-a": now}, servers_now=servers))
+
+    assert finding.text.startswith("host host-a was booted anew during the run")
+    assert "cowbench logs" in finding.fix
 
 
 def test_lost_connections_are_counted_over_the_run() -> None:

@@ -19,9 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.check import Evidence
+from bench.checks import window_short
 from bench.generator import crew, process
 from bench.records import Load, Trial, Workload
 from tests.fakes import fake_s3
+from tests.unit import small_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,27 +67,72 @@ def answer(start_ns: int, end_ns: int, **changes: Any) -> dict[str, Any]:
         "window_start_ns": start_ns, "window_end_ns": end_ns, "samples": 10, "parts": [f"part-{start_ns}"],
         "health": {**health, **changes.pop("health", {})}, "stamps": changes.pop("stamps", []), "problem": "",
     }  # fmt: skip
-    return {"problem": "", "result": result, "parts": [{"name": f"part-{start_ns}"}], **changes}
+    return {"problem": "", "result": result, "parts": [{"name": f"part-{start_ns}"}], "clock_uncertainty_ns": 0, **changes}
 
 
 def test_one_result_is_the_common_window_all_samples_and_the_worst_health() -> None:
     busy = answer(100, 210, stamps=["client_bound", "stolen"], health={"cpu_share": 0.95})
     late = answer(110, 220, stamps=["client_bound"], health={"hub_lag_p99_ns": 99})
 
-    found = crew.merged([busy, late], lost=False)
+    found = crew.merged([busy, late], duration_s=100e-9, lost=False)
 
     result = found["result"]
     assert (result["window_start_ns"], result["window_end_ns"], result["samples"]) == (110, 210, 20)
     assert result["parts"] == [part["name"] for part in found["parts"]] == ["part-100", "part-110"]
     assert result["stamps"] == ["client_bound", "stolen"]
     assert (result["health"]["cpu_share"], result["health"]["hub_lag_p99_ns"]) == (0.95, 99)
-    assert crew.merged([busy], lost=True)["result"]["stamps"] == ["client_bound", "stolen", "worker_lost"]
+    assert crew.merged([busy], duration_s=100e-9, lost=True)["result"]["stamps"] == ["client_bound", "stolen", "worker_lost"]
 
 
 def test_a_problem_of_one_is_a_problem_of_the_trial() -> None:
-    assert crew.merged([answer(0, 9), {"problem": "no keys."}], lost=False) == {"problem": "no keys."}
-    assert crew.merged([{"problem": crew.CALLED_OFF}, {"problem": "no keys."}], lost=False) == {"problem": "no keys."}
-    assert "same time" in crew.merged([answer(0, 9), answer(9, 20)], lost=False)["problem"]
+    def merged(*answers: dict[str, Any]) -> dict[str, Any]:
+        return crew.merged(answers, duration_s=9e-9, lost=False)
+
+    assert merged(answer(0, 9), {"problem": "no keys."}) == {"problem": "no keys."}
+    assert merged({"problem": crew.CALLED_OFF}, {"problem": "no keys."}) == {"problem": "no keys."}
+    assert "same time" in merged(answer(0, 9), answer(9, 20))["problem"]
+
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "unsure_ms", "duration_s", "short"),
+    [
+        pytest.param(0, 0.2, 10.0, False, id="all at once"),
+        pytest.param(499, 0.2, 10.0, False, id="one began half a second late, of ten"),
+        pytest.param(501, 0.2, 10.0, True, id="a little later still"),
+        pytest.param(9950, 0.2, 10.0, True, id="all but nothing is left"),
+        pytest.param(0, 99.0, 10.0, False, id="a clock known to 1 %"),
+        pytest.param(0, 101.0, 10.0, True, id="a clock known no better than the window's edges"),
+        pytest.param(0, 5.0, 0.1, False, id="a short window, and a network as it is"),
+        pytest.param(0, 5.1, 0.1, True, id="a short window, and a slow network"),
+    ],
+)
+def test_a_window_that_shrank_or_is_not_known_well_is_stamped(
+    late_ms: int, unsure_ms: float, duration_s: float, *, short: bool
+) -> None:
+    end_ns = round(duration_s * 1e9)
+    unsure = answer(late_ms * MS, end_ns + late_ms * MS, clock_uncertainty_ns=round(unsure_ms * MS))
+
+    found = crew.merged([answer(0, end_ns), unsure], duration_s=duration_s, lost=False)
+
+    assert (found["result"]["stamps"] == ["window_short"]) == short
+
+
+@pytest.mark.parametrize(
+    ("window_s", "words"),
+    [(0.05, "only 0.05 s of 10 s, for one of them began late"), (9.9, "clocks differ was not known to 1% of the window")],
+)
+def test_a_stamped_window_is_told_from_clocks_that_are_not_known(window_s: float, words: str) -> None:
+    trial = Trial(index=0, block=0, position=0, cell="cell", workload="put", seed=7)
+    stamped = small_run.result(trial, window_s=window_s, stamps=(crew.SHORT,))
+    evidence = Evidence(targets=(), workloads=(small_run.workload("put", duration_s=10.0),), results=(stamped,))
+
+    (finding,) = window_short.CHECK.look(evidence)
+
+    assert words in finding.text
+    assert finding.trials == (0,)
 
 
 class Member:
@@ -365,7 +413,7 @@ def test_a_worker_that_fails_costs_that_trial_and_no_other(server: FakeS3, crew_
     master.send(request("measure", server, put, 1))
     found = master.done()
 
-    assert "the load generator failed" in failed["problem"]
+    assert "could not be written" in failed["problem"]
     assert found["problem"] == ""
     assert {row["worker"] for row in rows(members, found)} == {0, 1}
 

@@ -354,7 +354,9 @@ def test_the_generators_own_health_is_within_bounds(server: FakeS3, generator: C
     assert 0 <= health.host_steal_share <= 1
 
 
-def test_a_child_that_is_killed_costs_one_trial(server: FakeS3, samples: Path, generator: Callable[[Load], Generator]) -> None:
+def test_a_child_that_is_killed_costs_one_trial(
+    server: FakeS3, samples: Path, tmp_path: Path, generator: Callable[[Load], Generator]
+) -> None:
     put = workload("put", duration_s=5.0)
     short = workload("get")
     made = generator(load(put, short))
@@ -365,7 +367,7 @@ def test_a_child_that_is_killed_costs_one_trial(server: FakeS3, samples: Path, g
     after = made.measure(trial("get", 4), target(server), nobody)
 
     assert "killed by signal 9" in result.problem
-    assert "Its log is " in result.problem
+    assert f"See its log, {tmp_path / 'log'}, for the cause; then measure again." in result.problem
     assert (result.samples, result.parts) == (0, ())
     assert [part.name for part in samples.iterdir()] == ["part-00004-00.parquet"]
     assert after.problem == ""
@@ -481,13 +483,78 @@ def test_settings_of_the_users_environment_do_not_reach_the_child(
 def test_samples_that_cannot_be_written_are_the_trials_problem(
     server: FakeS3, samples: Path, generator: Callable[[Load], Generator]
 ) -> None:
-    made = generator(load(workload("get")))
+    get = workload("get")
+    made = generator(load(get))
+    assert made.prepare(target(server), get) == ""
+    before = server.objects()
     samples.rmdir()
 
     result = made.measure(trial("get"), target(server), nobody)
 
-    assert "FileNotFoundError" in result.problem
-    assert result.parts == ()
+    assert "samples of trial 0 could not be written" in result.problem
+    assert "No such file" in result.problem
+    assert result.problem.endswith("then measure again.")
+    assert (result.parts, server.objects()) == ((), before), "what the trial wrote on the server is removed all the same"
+
+
+CHILD = """
+from gevent import monkey; monkey.patch_all()
+import time
+from bench.generator import samples, serve
+write, count, sleep = samples.write, 0, monkey.get_original("time", "sleep")
+samples._PART_NS, samples.WRITE_S = 100_000_000, {patience_s}
+def disk(*part):
+    global count
+    count += 1
+    if count == 1:
+        {first}
+    return write(*part)
+samples.write = disk
+serve.main(patched_first=True)
+"""
+"""A child that writes a part as soon as it can, and whose first one the disk treats in its way."""
+
+
+def on_a_disk(monkeypatch: pytest.MonkeyPatch, first: str, patience_s: float = 60.0) -> None:
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-P", "-c", CHILD.format(first=first, patience_s=patience_s)))
+
+
+def test_a_part_that_is_being_written_when_the_trial_ends_is_part_of_it(
+    server: FakeS3, samples: Path, generator: Callable[[Load], Generator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_disk(monkeypatch, "sleep(3.0)")
+    result = generator(load(workload("get", duration_s=1.5))).measure(trial("get"), target(server), nobody)
+
+    assert result.problem == ""
+    assert len(result.parts) == 2
+    assert result.samples == len(rows(samples, result)) > 0
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        pytest.param(('raise OSError(28, "No space left on device")', "No space left on device"), id="full"),
+        pytest.param(("sleep(6.0)", "the disk took longer than 2 s"), id="hung"),
+        pytest.param(('raise RuntimeError("a fault of ours")', "part-00000-00.parquet was given up"), id="broken"),
+    ],
+)
+def test_a_part_that_is_not_written_while_the_trial_runs_is_its_problem_in_words(
+    disk: tuple[str, str],
+    server: FakeS3,
+    samples: Path,
+    generator: Callable[[Load], Generator],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, words = disk
+    on_a_disk(monkeypatch, first, patience_s=2.0)
+    made = generator(load(workload("put", duration_s=1.5), workload("get")))
+    result = made.measure(trial("put"), target(server), nobody)
+
+    assert "the samples of trial 0 could not be written" in result.problem
+    assert words in result.problem
+    assert result.problem.endswith("then measure again.")
+    assert (result.samples, result.parts, list(samples.iterdir()), server.objects()) == (0, (), [], {})
+    assert made.measure(trial("get", 1), target(server), nobody).problem == "", "the next trial has the same child"
 
 
 def test_users_count_no_more_than_the_workload_says(

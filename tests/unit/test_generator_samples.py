@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from bench.client import Outcome
 from bench.generator import samples as samples_module
-from bench.generator.samples import SampleLog
+from bench.generator.samples import NotWritten, SampleLog
 from bench.records import Sample, Trial
 from bench.workload import Op
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 TRIAL = Trial(index=12, block=0, position=0, cell="c", workload="w", seed=4)
 OP = Op(name="get", key="k", size_bytes=10)
@@ -64,6 +61,37 @@ def test_an_old_part_is_written_before_it_is_full(tmp_path: Path, monkeypatch: p
     log.flush_if_due()
 
     assert [path.name for path in tmp_path.iterdir()] == ["part-00012-00.parquet"]
+
+
+def test_parts_are_flushed_when_the_trial_is_over_and_before_anyone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(Path(f"/proc/self/fd/{handle}").readlink().name))
+    monkeypatch.setattr(samples_module, "_PART_NS", 0)
+    log = SampleLog(tmp_path, TRIAL)
+    add(log, 1)
+    log.flush_if_due()
+    assert flushed == [], "not while the trial runs: it may be the servers' disk too"
+    add(log, 2)
+
+    parts = log.close()
+
+    assert flushed == [*parts, tmp_path.name]
+
+
+def test_a_part_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_table: object, path: Path, **_: object) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    log = SampleLog(tmp_path, TRIAL)
+    add(log, 1)
+
+    with pytest.raises(NotWritten, match=r"trial 12 could not be written .*No space left.* then measure again\.$"):
+        log.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_trial_without_ops_has_no_parts(tmp_path: Path) -> None:

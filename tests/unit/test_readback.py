@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import docker.errors
 import pytest
 import requests.exceptions
 
 from bench.errors import DeployError
 from stacks import connection, drivers, readback, state
 from stacks.resources import engine_host
-from tests.unit.small_run import target
+from tests.unit.small_run import generator_host, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.records import HostFacts
+    from bench.records import HostFacts, Target
 
 INFO: dict[str, Any] = {
     "KernelVersion": "5.10.0-32-cloud-amd64",
@@ -86,14 +88,23 @@ def says(tmp_path: Path, lines: str, status: int = 0) -> tuple[str, ...]:
     return ("sh", str(script), "vm1")
 
 
+CONTAINER = SimpleNamespace(id="fedc", attrs={"Image": "sha256:1d", "State": {"StartedAt": "2026-01-02T03:04:05Z"}})
+
+
 class Engine:
     """An engine that answers, or does not."""
 
-    def __init__(self, problem: Exception | None = None) -> None:
-        self.problem = problem
-        self.api = self
+    def __init__(self, problem: Exception | None = None, container: Any = None) -> None:
+        self.problem, self.container = problem, container
+        self.api = self.containers = self.images = self
 
     timeout = 0
+
+    def get(self, name: str) -> Any:
+        """The container by its name, or the image by the container's word for it."""
+        if self.container is None:
+            raise docker.errors.NotFound("no such container")
+        return {"cowbench-a": self.container, "sha256:1d": SimpleNamespace(id="sha256:2e")}[name]
 
     def info(self) -> dict[str, Any]:
         if self.problem:
@@ -174,11 +185,64 @@ def test_what_a_vm_runs_on_is_kept_and_the_rest_is_asked_again(tmp_path: Path, m
     known = replace(deployed.host, emulated=True, virtualization="QEMU 7.2.22, emulated", machine_image_digest="sha256:1")
     vm = replace(deployed, reach=("ssh", "-F", str(config), "vm1"), host=known)
 
-    host = readback.refresh(vm).host
+    monkeypatch.setattr(connection, "engine", connected(Engine(container=CONTAINER)))
 
+    now = readback.refresh(vm)
+    host = now.host
+
+    assert (now.server.container_id, now.server.started_at) == ("fedc", "2026-01-02T03:04:05Z")
+    assert now.server.image_id == "sha256:2e"
     assert asked == [(vm.reach, vm.engine_url, vm.credential, "/var/lib/cowbench/host")]
     assert (host.emulated, host.virtualization, host.machine_image_digest) == (True, "QEMU 7.2.22, emulated", "sha256:1")
     assert host.storage_driver == "devicemapper"
+
+
+def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Target:
+    """A target in a VM that answers, with this engine in it."""
+    monkeypatch.setattr(readback, "host_facts", lambda *_: readback.facts_of(INFO, VERSION, KERNEL))
+    monkeypatch.setattr(connection, "engine", connected(engine))
+    config = tmp_path / "vm1.config"
+    config.touch()
+    return replace(target("a"), reach=("ssh", "-F", str(config), "vm1"))
+
+
+def test_a_container_that_is_gone_has_no_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = readback.refresh(at_hand(tmp_path, monkeypatch, Engine())).server
+
+    assert (server.container_id, server.started_at) == ("", "")
+    assert server.content_digest == target("a").server.content_digest
+
+
+def test_an_engine_that_goes_silent_between_two_questions_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Engine()
+    monkeypatch.setattr(silent, "get", lambda _: _raise(requests.exceptions.ReadTimeout("timed out")))
+
+    with pytest.raises(DeployError, match="engine does not answer"):
+        readback.refresh(at_hand(tmp_path, monkeypatch, silent))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_a_host_that_load_comes_from_is_asked_as_others_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def host_facts(*question: object) -> HostFacts:
+        asked.append(question)
+        return readback.facts_of(INFO, VERSION, {**KERNEL, "boot_id": "2"})
+
+    monkeypatch.setattr(readback, "host_facts", host_facts)
+    config = tmp_path / "load.config"
+    load = replace(generator_host("load"), reach=("ssh", "-F", str(config), "load"))
+    emulated = replace(load, host=replace(load.host, emulated=True))
+
+    assert readback.refresh_generator(emulated, "demo") == emulated
+    config.touch()
+    now = readback.refresh_generator(emulated, "demo").host
+
+    assert asked == [(load.reach, load.engine_url, "demo", "/var/lib/cowbench/host")]
+    assert (now.boot_id, now.emulated) == ("2", True)
 
 
 def test_a_local_host_is_asked_in_its_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ PORTER = """
 import sys
 from pathlib import Path
 from bench.generator import porter, process
-process.SILENCE_S, porter.ALONE_S = float(sys.argv[2]), float(sys.argv[3])
+process.SILENCE_S, porter.ALONE_S, porter.GREETING_S = map(float, sys.argv[2:])
 porter.serve(Path(sys.argv[1]))
 """
 
@@ -65,8 +66,8 @@ class Place:
         self.porter: psutil.Popen | None = None
         self.made: list[RemoteGenerator] = []
 
-    def start(self, silence_s: float = 30.0, alone_s: float = 600.0) -> None:
-        command = [sys.executable, "-c", PORTER, str(self.work), str(silence_s), str(alone_s)]
+    def start(self, silence_s: float = 30.0, alone_s: float = 600.0, greeting_s: float = 300.0) -> None:
+        command = [sys.executable, "-c", PORTER, str(self.work), str(silence_s), str(alone_s), str(greeting_s)]
         self.porter = psutil.Popen(command, cwd=Path(__file__).parents[2])
 
     def end_porter(self) -> None:
@@ -283,7 +284,7 @@ def test_a_child_that_is_killed_costs_one_trial(server: FakeS3, place: Place) ->
     after = generator.measure(trial("get", 4), target(server), nobody)
 
     assert "generator-1 was killed by signal 9" in result.problem
-    assert f"Its log is {place.log}" in result.problem
+    assert f"See its log, {place.log}, and whether its host still runs; then measure again." in result.problem
     assert (result.samples, result.parts) == (0, ())
     assert whole(place, after)
     assert [part.name for part in place.samples.iterdir()] == ["part-00004-00.parquet"]
@@ -320,7 +321,8 @@ def test_a_porter_that_is_killed_costs_one_trial_and_leaves_no_child(server: Fak
     after = generator.measure(trial("get", 1), target(server), nobody)
 
     assert "its container was started anew" in result.problem
-    assert not child.is_running()
+    # Its parent is gone: it may wait a moment for somebody to take note of its end.
+    assert until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
     assert whole(place, after)
 
 
@@ -474,7 +476,7 @@ def test_a_part_arrives_as_it_was_written(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_part_that_never_verifies_is_a_problem_and_is_not_kept(tmp_path: Path) -> None:
-    with pytest.raises(fetch.PartLost, match="damaged 3 times"):
+    with pytest.raises(fetch.PartLost, match=r"damaged 3 times\. See whether the disk .* is well"):
         fetch.fetch(held(tmp_path, CONTENT, 'sh -c "$1" | tr a b'), tmp_path)
 
     assert asked(tmp_path) == 3
@@ -485,10 +487,83 @@ def test_a_part_that_never_verifies_is_a_problem_and_is_not_kept(tmp_path: Path)
 def test_a_part_that_is_gone_is_not_asked_for_again_and_again(tmp_path: Path) -> None:
     part = held(tmp_path, CONTENT, 'sh -c "$1"')
     (tmp_path / "there" / "samples" / "part").unlink()
-    with pytest.raises(fetch.PartLost, match="No such file"):
+    with pytest.raises(fetch.PartLost, match=r"No such file.*then measure again\."):
         fetch.fetch(part, tmp_path)
 
     assert asked(tmp_path) == 1
+
+
+def test_a_part_is_on_the_disk_here_before_it_is_removed_over_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = held(tmp_path, CONTENT, 'sh -c "$1"')
+    there = tmp_path / "there" / "samples" / "part"
+    flushed: list[tuple[str, bool]] = []
+
+    def fsync(handle: int) -> None:
+        flushed.append((Path(f"/proc/self/fd/{handle}").readlink().name, there.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    fetch.fetch(part, tmp_path)
+
+    assert flushed[0] == ("part.partial", True), "its bytes, before it has its name"
+    assert flushed[-1] == (tmp_path.name, True), "its name"
+    assert not there.exists()
+
+
+def test_whatever_ends_the_reader_of_replies_ends_the_wait(server: FakeS3, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.start()
+    put = workload("put", duration_s=30.0)
+    generator = place.generator(load(put))
+    assert generator.prepare(target(server), put) == ""
+
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("by nobody's wish")
+
+    result = generator.measure(trial("put"), target(server), lambda _: monkeypatch.setattr(replies.Replies, "_take", breaks))
+
+    assert "could not be followed any more (ZeroDivisionError: by nobody's wish)" in result.problem
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_log_that_cannot_be_kept_leaves_no_session_open(
+    error: BaseException, server: FakeS3, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.start()
+    get = workload("get")
+    generator = place.generator(load(get))
+    assert generator.prepare(target(server), get) == ""
+    child, thread = place.child(), session_of(generator).replies._thread
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(fetch, "append_log", fails)
+    # A full disk is told where samples are written; an interruption passes on.
+    with nullcontext() if isinstance(error, OSError) else pytest.raises(KeyboardInterrupt):
+        generator.close()
+
+    assert not thread.is_alive()
+    assert until(lambda: not child.is_running())
+    assert place.sessions() == []
+
+
+def test_a_greeting_that_fails_on_its_way_leaves_no_keys(place: Place) -> None:
+    place.work.chmod(0o700)
+    # The host takes the bytes, and then it cannot give them their name.
+    (place.place / "link").write_text('mv() { echo no >&2; return 5; }; eval "$1"')
+    generator = place.generator(load(workload("get")))
+
+    assert "could not be told what to do (no)" in generator.prepare(target(NOWHERE), workload("get"))
+    assert SECRET.encode() not in place.files()
+    assert place.sessions() == []
+
+
+def test_a_greeting_whose_operator_is_gone_is_removed_by_the_porter(place: Place) -> None:
+    left = place.work / "20260101-000000-abcdef.solo" / "hello.part"
+    left.parent.mkdir()
+    left.write_text(SECRET)
+    place.start(greeting_s=0.3)
+
+    assert until(lambda: not left.exists())
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,9 @@ def test_the_same_stack_is_gone_on_with_and_the_torn_block_is_told(folder: Path)
 
 def _altered(**changes: Any) -> tuple[Any, ...]:
     first, *rest = RUN.targets
-    server = {key: value for key, value in changes.items() if key == "container_id"}
-    host = {key: value for key, value in changes.items() if key != "container_id"}
+    of_server = ("container_id", "started_at")
+    server = {key: value for key, value in changes.items() if key in of_server}
+    host = {key: value for key, value in changes.items() if key not in of_server}
     return (replace(first, server=replace(first.server, **server), host=replace(first.host, **host)), *rest)
 
 
@@ -53,6 +54,7 @@ def _altered(**changes: Any) -> tuple[Any, ...]:
     ("targets", "told"),
     [
         pytest.param(_altered(container_id="fedc"), "made anew", id="another container"),
+        pytest.param(_altered(container_id=""), "container was removed", id="no container"),
         pytest.param(_altered(engine_version="29.1.0"), "engine_version was", id="another engine"),
         pytest.param(_altered(storage_driver="vfs"), "storage_driver was btrfs, is vfs", id="another driver"),
         pytest.param(RUN.targets[1:], "does not stand", id="a cell less"),
@@ -68,6 +70,31 @@ def test_another_stack_is_refused_and_the_run_stays_as_it_was(folder: Path, targ
 
 def test_what_changes_by_itself_is_no_reason_to_refuse(folder: Path) -> None:
     resume.rejoin(folder, _altered(driver_status={"Space Used": "7 GB"}))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        (
+            {"boot_id": "1"},
+            {"boot_id": "2", "started_at": "2"},
+            ["host host-btrfs was booted anew between two sittings of the run"],
+        ),
+        ({"started_at": "1"}, {"started_at": "2"}, ["the server was restarted between two sittings of the run, at 2"]),
+        ({"boot_id": "1", "started_at": "1"}, {"boot_id": "1", "started_at": "1"}, []),
+        ({}, {"boot_id": "2", "started_at": "2"}, []),
+    ],
+)
+def test_what_was_restarted_in_between_is_told_once_and_is_from_then_on_what_stands(
+    folder: Path, was: dict[str, str], now: dict[str, str], told: list[str]
+) -> None:
+    store.update(folder, replace(store.read(folder), targets=_altered(**was)))
+    resume.rejoin(folder, _altered(**now))
+    resume.rejoin(folder, _altered(**now))
+
+    noted = store.read(folder)
+    assert [(finding.level, finding.text) for finding in noted.findings if finding.cell] == [("warning", text) for text in told]
+    assert noted.targets == _altered(**now)
 
 
 @pytest.fixture

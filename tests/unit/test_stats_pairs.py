@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.records import Reference
 from bench.stats.pairs import pairs
+from tests.unit.small_run import generator_host
 from tests.unit.stats_example import target
 
 if TYPE_CHECKING:
@@ -61,6 +62,18 @@ def test_the_control_arm_is_always_on_the_cell_s_own_host_whatever_the_reference
 
     assert met("control_arm", driver="overlay2") == arms
     assert met("control_arm", driver="overlay2", machine_image="debian-13") == arms
+
+
+def test_each_side_of_a_pair_has_the_hosts_that_its_load_came_from() -> None:
+    one = target("overlay2")
+    other = replace(target("btrfs"), cell=replace(target("btrfs").cell, region="there"))
+    loads = tuple(generator_host(name, region=region) for name, region in (("load-here", "here"), ("load-there", "there")))
+    found = {
+        pair.cell.cell.name: [[host.name for host in load] for load in (pair.cell_load, pair.against_load)]
+        for pair in pairs([one, other], Reference(axes={"driver": "overlay2", "region": "here"}), loads)
+    }
+
+    assert found == {"btrfs-layer": [["load-there"], ["load-here"]]}
 
 
 def test_a_driver_that_the_reference_s_image_lacks_has_nothing_to_meet() -> None:

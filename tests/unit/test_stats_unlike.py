@@ -9,10 +9,11 @@ import pytest
 
 from bench.stats.pairs import Pair
 from bench.stats.unlike import unlike
+from tests.unit.small_run import generator_host
 from tests.unit.stats_example import target
 
 if TYPE_CHECKING:
-    from bench.records import Target
+    from bench.records import GeneratorHost, Target
 
 GIB = 2**30
 
@@ -152,6 +153,61 @@ def test_other_image_digests_of_one_server_are_not_compared() -> None:
     reason = told(BTRFS, target("overlay2", digest="sha256:two"))
 
     assert reason == "their seaweedfs images differ (sha256:one and sha256:two): deploy both from the same image"
+
+
+def loaded(one: Target, other: Target, *loads: tuple[GeneratorHost, ...]) -> Pair:
+    return Pair(kind="reference", cell=one, against=other, wanted="", cell_load=loads[0], against_load=loads[1])
+
+
+LOAD = generator_host("load-north")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        ((replace(LOAD, host=replace(LOAD.host, emulated=True)),), "in emulated (False and True)"),
+        ((replace(LOAD, host=replace(LOAD.host, cpus=64)),), "in cpus (2 and 64)"),
+        (
+            (replace(LOAD, host=replace(LOAD.host, cpus=64, kernel="5.10")),),
+            "in cpus (2 and 64), kernel (6.1.0-18-amd64 and 5.10)",
+        ),
+        ((replace(LOAD, image_id="sha256:other"),), "in image id (sha256:9e and sha256:other)"),
+        ((LOAD, LOAD), "in number (1 and 2, none being the operator's machine)"),
+        ((), "in number (1 and 0, none being the operator's machine)"),
+    ],
+)
+def test_targets_that_were_loaded_from_other_hosts_are_not_compared(theirs: tuple[GeneratorHost, ...], words: str) -> None:
+    reason = unlike(loaded(BTRFS, planned(OVERLAY2, region="south"), (LOAD,), theirs))
+
+    assert reason == (f"the hosts that their load came from differ {words}: give both the same, or compare cells with one load")
+
+
+def test_load_from_two_hosts_of_a_kind_is_the_same_load() -> None:
+    one, two = replace(LOAD, name="north-1"), replace(LOAD, name="north-2", image_id="sha256:b")
+    mirrored = replace(LOAD, name="south-1", image_id="sha256:b", address="10.77.9.9"), replace(LOAD, name="south-2")
+
+    assert unlike(loaded(BTRFS, planned(OVERLAY2, region="south"), (one, two), mirrored)) == ""
+
+
+def test_a_pair_is_emulated_when_anything_at_either_end_is() -> None:
+    slow = replace(LOAD, host=replace(LOAD.host, emulated=True))
+
+    assert not loaded(BTRFS, OVERLAY2, (LOAD,), (LOAD,)).emulated
+    assert loaded(BTRFS, OVERLAY2, (LOAD,), (slow,)).emulated
+    assert loaded(BTRFS, OVERLAY2, (slow,), (LOAD,)).emulated
+    assert loaded(BTRFS, target("overlay2", emulated=True), (), ()).emulated
+
+
+def test_two_builds_of_one_machine_image_are_not_compared() -> None:
+    old, new = on_host(BTRFS, machine_image_digest="sha256:old"), on_host(OVERLAY2, machine_image_digest="sha256:new")
+
+    assert told(old, new) == (
+        "they were deployed from two builds of the machine image this-host (sha256:old and sha256:new): cowbench down, then up,"
+        " deploys both anew"
+    )
+    assert "(none and sha256:new)" in told(BTRFS, new)
+    assert told(old, planned(new, machine_image="debian-13")) == ""
+    assert told(old, planned(new, cloud="aws")) == ""
 
 
 def test_emulated_is_compared_with_emulated_only() -> None:

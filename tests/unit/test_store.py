@@ -256,6 +256,13 @@ def test_a_part_that_is_missing_unreadable_or_too_short_is_named(folder: Path) -
     assert "1 of 4 samples are missing" in refusal(store.samples, folder, results).what
 
 
+def test_samples_that_no_trial_tells_of_are_an_error(folder: Path) -> None:
+    measured(folder, 2)
+    write_part(folder / "samples" / "part-00001-00.parquet", 1, [{}, {}, {}])
+
+    assert "1 samples more than the 4" in refusal(store.samples, folder, store.results(folder)).what
+
+
 def test_only_one_process_measures_into_a_folder(folder: Path) -> None:
     with store.claimed(folder), pytest.raises(InputError, match="another cowbench"), store.claimed(folder):
         pass

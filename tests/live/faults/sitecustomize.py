@@ -15,9 +15,9 @@ if fault == "engine refuses an option":
 
     overlay2.DRIVER = replace(overlay2.DRIVER, storage_options=("overlay2.no_such_option=1",))
 elif fault == "filesystem without file types":
-    from stacks import host_setup
+    from stacks.filesystem import FILESYSTEMS
 
-    host_setup._MKFS = {**host_setup._MKFS, "ext4": host_setup._MKFS["ext4"] + " -O ^filetype"}
+    FILESYSTEMS["ext4"] = replace(FILESYSTEMS["ext4"], mkfs=FILESYSTEMS["ext4"].mkfs + " -O ^filetype")
 elif fault == "server ends by itself":
     from stacks.servers import versitygw
 

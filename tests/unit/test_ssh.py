@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,6 +16,8 @@ from stacks import reach, ssh, state
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh on this machine; make setup-vms brings it")
 
 HOST_KEY = "ssh-ed25519 " + "A" * 68
 

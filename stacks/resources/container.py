@@ -31,6 +31,7 @@ _READY_TIMEOUT_S = 180
 _LOG_HEAD_LINES, _LOG_TAIL_LINES = 4, 10
 """A server says why it ends last, or first when its usage follows."""
 _LOG_LINES_LIMIT = 2000
+_REMOVALS, _PAUSE_BETWEEN_REMOVALS_S = 20, 0.5
 _INPUTS = ("stack", "host", "cell", "server", "image", "data_placement", "incarnation")
 
 
@@ -225,9 +226,17 @@ def _read_facts(engine: docker.DockerClient, container: DockerContainer, props: 
 
 
 def _remove(engine: docker.DockerClient, props: dict[str, Any]) -> None:
-    with contextlib.suppress(docker.errors.NotFound):
-        # The objects are thrown away, so the server is killed: some take their ten seconds over SIGTERM.
-        engine.containers.get(_name(props)).remove(force=True, v=True)
+    for last in (*[False] * (_REMOVALS - 1), True):
+        try:
+            # The objects are thrown away, so the server is killed: some take their ten seconds over SIGTERM.
+            engine.containers.get(_name(props)).remove(force=True, v=True)
+        except docker.errors.NotFound:
+            break
+        except docker.errors.APIError as error:
+            # An engine whose containerd was killed takes a moment to see that the process is dead ("is zombie").
+            if last or not error.is_server_error():
+                raise
+            time.sleep(_PAUSE_BETWEEN_REMOVALS_S)
     with contextlib.suppress(docker.errors.NotFound):
         engine.volumes.get(_name(props)).remove(force=True)
     if not props["addresses"]:

@@ -255,12 +255,12 @@ def test_two_workers_share_a_trial_and_leave_nothing(server: FakeS3, crew_of: Ca
     # Puts: both take part, no key is written twice, and what is told adds up.
     seen: list[dict[str, Any]] = []
 
-    def keep_objects(progress: dict[str, Any]) -> None:
-        seen.append(progress)
-        server.faults.update({"POST delete": "denied", "DELETE object": "denied"})
-
+    # What the trial makes is to stay where it can be counted; what prepares deletes too, and has to be over.
+    master.send(request("prepare", server, put))
+    assert master.done()["problem"] == ""
+    server.faults.update({"POST delete": "denied", "DELETE object": "denied"})
     master.send(request("measure", server, put))
-    found = master.done(keep_objects)
+    found = master.done(seen.append)
     server.faults.clear()
     samples = rows(members, found)
     result = found["result"]

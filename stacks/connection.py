@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import docker
 
 from bench.errors import DeployError
-from stacks import ssh
+from stacks import ssh, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +89,12 @@ def _socket(url: str, stack: str) -> Iterator[str]:
     if parts.scheme == "unix":
         yield parts.path
         return
-    with tempfile.TemporaryDirectory(prefix="cowbench-") as directory:
-        socket = Path(directory) / "docker.sock"
+    known = state.ssh_config(stack, parts.netloc).parent
+    if not known.exists():
+        raise DeployError("no way to it is known here", where=f"host {parts.netloc}", next_step="cowbench down, then up again")
+    # Beside the keys, not in the system's temporary directory: whoever is killed here leaves it to the stack's removal.
+    with tempfile.TemporaryDirectory(dir=known, prefix="t-") as directory:
+        socket = Path(directory) / "s"
         *ssh_command, host = ssh.reach(stack, parts.netloc)
         # A connection of its own: a forwarding of the shared one would outlive us.
         options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{socket}:{parts.path}"]

@@ -6,6 +6,7 @@ Everything is in files that the `ssh` command reads, so `ssh -F FILE HOST` by ha
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 _BANNER_WAIT_S = 2.0
 
 
-def make_key() -> tuple[str, str]:
+def make_key(stack: str) -> tuple[str, str]:
     """A new pair of keys (private, public), Ed25519. Raises DeployError without `ssh-keygen`."""
-    with tempfile.TemporaryDirectory(prefix="cowbench-") as directory:
+    within = state.ssh_config(stack, "").parent
+    within.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Not in the system's temporary directory: a kill in between would leave a private key there.
+    with tempfile.TemporaryDirectory(dir=within, prefix="t-") as directory:
         path = Path(directory) / "key"
         try:
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "cowbench", "-f", str(path)]
@@ -50,6 +54,15 @@ def introduce(
     _write_private(key, private_key)
     known.write_text(f"[{address}]:{port} {host_key}\n")
     config.write_text(_config(host, (address, port), key, known, shared_connection))
+
+
+def forget(stack: str, host: str) -> None:
+    """Remove what `introduce` wrote; with the stack's last host its key too."""
+    config = state.ssh_config(stack, host)
+    for path in (config, config.with_suffix(".known_hosts")):
+        path.unlink(missing_ok=True)
+    if not any(config.parent.glob("*.config")):
+        shutil.rmtree(config.parent, ignore_errors=True)
 
 
 def _config(host: str, place: tuple[str, int], key: Path, known: Path, shared_connection: Path) -> str:

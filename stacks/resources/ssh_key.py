@@ -17,7 +17,7 @@ class SshKeyProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the keys."""
-        private, public = ssh.make_key()
+        private, public = ssh.make_key(props["stack"])
         return CreateResult(props["stack"], {**props, "private_key": private, "public_key": public})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:

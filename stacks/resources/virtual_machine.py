@@ -97,6 +97,7 @@ class VirtualMachineProvider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take the VM away, also when it is gone in part or as a whole; with the last one what is noted of its stack."""
         engine_host.remove(props["stack"], props["host"])
+        ssh.forget(props["stack"], props["host"])
         engine_host.forget_if_last(props["stack"])
 
 

@@ -26,6 +26,7 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for the `ssh` command; the test writes what it does."""
     path = tmp_path / "bin" / "ssh"
     path.parent.mkdir()
+    state.ssh_config("s", "vm1").parent.mkdir(parents=True)
     path.write_text("#!/bin/sh\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")

@@ -35,7 +35,7 @@ def greeting() -> Iterator[socket.socket]:
 
 
 def introduced(tmp_path: Path) -> Path:
-    private, _ = ssh.make_key()
+    private, _ = ssh.make_key("s")
     ssh.introduce(
         stack="s",
         host="vm1",
@@ -49,11 +49,22 @@ def introduced(tmp_path: Path) -> Path:
 
 
 def test_every_key_is_new() -> None:
-    (first, public), (second, _) = ssh.make_key(), ssh.make_key()
+    (first, public), (second, _) = ssh.make_key("s"), ssh.make_key("s")
 
     assert first != second
     assert public.startswith("ssh-ed25519 ")
     assert "PRIVATE KEY" in first
+
+
+def test_what_leads_to_a_host_goes_with_it_and_the_key_with_the_last_one(tmp_path: Path) -> None:
+    folder = introduced(tmp_path).parent
+    (folder / "vm2.config").touch()
+
+    ssh.forget("s", "vm1")
+    assert sorted(path.name for path in folder.iterdir()) == ["key", "vm2.config"]
+
+    ssh.forget("s", "vm2")
+    assert not folder.exists()
 
 
 def test_the_private_key_is_readable_by_its_owner_alone(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 SOCKET_PATH_LIMIT_BYTES = 107
@@ -23,6 +24,14 @@ def root() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/cowbench")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "cowbench"
+
+
+def free_bytes() -> int:
+    """What is free on the disk of the state directory, which need not exist yet."""
+    directory = root()
+    while not directory.exists():
+        directory = directory.parent
+    return shutil.disk_usage(directory).free
 
 
 def hosts() -> Path:

@@ -90,18 +90,11 @@ def _problems() -> tuple[str, ...]:
     engine = engines.load("distribution")
     if missing := [binary for binary in engine.binaries if _which(binary) is None]:
         found.append(f"not on PATH: {', '.join(missing)}: run make setup, or install {', '.join(engine.packages)}")
-    if (free := _free_bytes()) < _NEEDED_FREE_BYTES:
+    if (free := state.free_bytes()) < _NEEDED_FREE_BYTES:
         found.append(
             f"only {free >> 20} MiB free for disk images in {state.root()}: free some, or set COWBENCH_STATE to another disk"
         )
     return tuple(found)
-
-
-def _free_bytes() -> int:
-    directory = state.root()
-    while not directory.exists():
-        directory = directory.parent
-    return shutil.disk_usage(directory).free
 
 
 def _host(request: HostRequest, _access: Access | None) -> HostOutputs:

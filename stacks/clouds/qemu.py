@@ -40,16 +40,9 @@ def _problems() -> tuple[str, ...]:
     if missing := [program for program in _PROGRAMS if shutil.which(program) is None]:
         found.append(f"not on PATH: {', '.join(missing)}: run make setup-vms")
     found += machine_image.problems()
-    if (free := _free_bytes()) < _NEEDED_FREE_DISK_BYTES:
+    if (free := state.free_bytes()) < _NEEDED_FREE_DISK_BYTES:
         found.append(f"only {free >> 20} MiB free for disks in {state.root()}: free some, or set COWBENCH_STATE to another disk")
     return tuple(found)
-
-
-def _free_bytes() -> int:
-    directory = state.root()
-    while not directory.exists():
-        directory = directory.parent
-    return shutil.disk_usage(directory).free
 
 
 def _prepare(requests: tuple[HostRequest, ...], progress: Callable[[str], None]) -> None:

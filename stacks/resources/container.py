@@ -14,12 +14,13 @@ import docker
 import docker.errors
 import pulumi
 import requests.exceptions
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi.dynamic import CreateResult, Resource
 
 from bench import knowledge
 from bench.errors import DeployError
 from bench.records import ServerFacts
 from stacks import address, connection, image, image_archive, image_transfer, servers, state
+from stacks.resources.replaced import Replaced
 from stacks.server import Credential, Server
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ _REMOVALS, _PAUSE_BETWEEN_REMOVALS_S = 20, 0.5
 _INPUTS = ("stack", "host", "cell", "server", "image", "data_placement", "incarnation")
 
 
-class ContainerProvider(ResourceProvider):
+class ContainerProvider(Replaced):
     """Creates and deletes; any changed input replaces the container, and with it the objects in it."""
 
-    serialize_as_secret_always = False
+    inputs = _INPUTS
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Load the image, start the container, wait until the server answers. On failure the container is removed again."""
@@ -63,11 +64,6 @@ class ContainerProvider(ResourceProvider):
         }
         outs = {**props, **endpoints, "facts": asdict(facts)}
         return CreateResult(f"{props['stack']}/{props['cell']}", outs)
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare the inputs only: the old side also holds outputs."""
-        replaces = [key for key in _INPUTS if olds.get(key) != news.get(key)]
-        return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Remove the container and its objects; fine when the container, or its whole engine, is already gone."""

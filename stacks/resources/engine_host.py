@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi.dynamic import CreateResult, Resource
 
 from bench.errors import DeployError
 from stacks import drivers, engines, host_setup, ownership, reach, readback, setup_failure, state
+from stacks.resources.replaced import Replaced
 
 if TYPE_CHECKING:
     import pulumi
@@ -25,15 +26,15 @@ _SETUP_TIMEOUT_S = 400
 _INPUTS = ("stack", "host", "engine", "driver", "backing_filesystem", "disk_bytes")
 
 
-class EngineHostProvider(ResourceProvider):
+class EngineHostProvider(Replaced):
     """Creates and deletes; any changed input replaces the host, because a filesystem cannot change under a running engine."""
 
-    serialize_as_secret_always = False  # nothing secret is captured, and encrypting the provider costs time at every step
+    inputs = _INPUTS
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Run the set-up script and read the host back. On failure nothing is left: what is not in the state is not found."""
-        setup = _setup(props)
         try:
+            setup = _setup(props)
             _run_setup(setup)
             url = f"unix://{setup.root}/docker.sock"
             facts = readback.host_facts(reach.HERE, url, props["stack"], setup.root)
@@ -44,11 +45,6 @@ class EngineHostProvider(ResourceProvider):
         # A host made anew answers at the same place: only this tells its containers that theirs are gone.
         outs = {**props, "engine_url": url, "facts": asdict(facts), "incarnation": uuid4().hex}
         return CreateResult(f"{props['stack']}/{props['host']}", outs)
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare the inputs only: the old side also holds outputs."""
-        replaces = [key for key in _INPUTS if olds.get(key) != news.get(key)]
-        return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take the host away, also when it is gone in part or as a whole; with the last one what is noted of its stack."""
@@ -69,6 +65,20 @@ class EngineHost(Resource, module="cowbench", name="EngineHost"):
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         outputs = {"engine_url": None, "facts": None, "incarnation": None}
         super().__init__(EngineHostProvider(), name, {**props, **outputs}, opts)
+
+
+def make_directory(stack: str, host: str) -> Path:
+    """The host's directory, there for what its set-up writes. Raises DeployError when its path is too long for a socket."""
+    root = state.host_dir(stack, host)
+    if not state.socket_fits(root):
+        raise DeployError(
+            f"the path {root} is too long for a unix socket ({state.SOCKET_PATH_LIMIT_BYTES} bytes at most)",
+            where=f"host {host}",
+            next_step="set COWBENCH_STATE to a shorter directory, or give the stack a shorter name",
+        )
+    root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    ownership.note_if_unknown(stack)
+    return root
 
 
 def remove(stack: str, host: str) -> None:
@@ -105,15 +115,8 @@ def insist_on_driver(facts: HostFacts, driver: Driver, host: str) -> None:
 
 
 def _setup(props: dict[str, Any]) -> host_setup.HostSetup:
-    root = state.host_dir(props["stack"], props["host"])
-    if not state.socket_fits(root):
-        raise DeployError(
-            f"the path {root} is too long for a unix socket ({state.SOCKET_PATH_LIMIT_BYTES} bytes at most)",
-            where=f"host {props['host']}",
-            next_step="set COWBENCH_STATE to a shorter directory, or give the stack a shorter name",
-        )
     return host_setup.HostSetup(
-        root=str(root),
+        root=str(make_directory(props["stack"], props["host"])),
         owner=state.owner(props["stack"], props["host"]),
         device="",
         disk_bytes=int(props["disk_bytes"]),
@@ -126,8 +129,6 @@ def _setup(props: dict[str, Any]) -> host_setup.HostSetup:
 
 def _run_setup(setup: host_setup.HostSetup) -> None:
     root = Path(setup.root)
-    root.mkdir(parents=True, exist_ok=True, mode=0o711)
-    ownership.note_if_unknown(root.parent.name)
     script = root / "up.sh"
     script.write_text(host_setup.render_up(setup))
     done = subprocess.run(["sh", script], capture_output=True, text=True, timeout=_SETUP_TIMEOUT_S, check=False)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 import requests.exceptions
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi.dynamic import CreateResult, Resource
 
 from bench.errors import DeployError
 from stacks import connection, image, image_transfer, reach, user_data
+from stacks.resources.replaced import Replaced
 
 if TYPE_CHECKING:
     import pulumi
@@ -23,10 +24,10 @@ _NAME = "cowbench-load"
 _INPUTS = ("stack", "host", "image", "incarnation")
 
 
-class LoadGeneratorProvider(ResourceProvider):
+class LoadGeneratorProvider(Replaced):
     """Creates and deletes; any changed input replaces the container."""
 
-    serialize_as_secret_always = False
+    inputs = _INPUTS
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Load the image and start the container."""
@@ -51,11 +52,6 @@ class LoadGeneratorProvider(ResourceProvider):
             ) from error
         outs = {**props, "folder": FOLDER, "image_id": built.image_id}
         return CreateResult(f"{props['stack']}/{props['host']}/load", outs)
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare the inputs only: the old side also holds outputs."""
-        replaces = [key for key in _INPUTS if olds.get(key) != news.get(key)]
-        return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Remove the container; fine when it, or its whole host, is already gone."""

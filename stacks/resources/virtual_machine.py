@@ -7,9 +7,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi.dynamic import CreateResult, Resource
 
-from bench.errors import DeployError
 from stacks import (
     address,
     boot_slots,
@@ -19,7 +18,6 @@ from stacks import (
     image_transfer,
     kvm,
     machine_image,
-    ownership,
     readback,
     ssh,
     state,
@@ -28,6 +26,7 @@ from stacks import (
     vm_process,
 )
 from stacks.resources import engine_host
+from stacks.resources.replaced import Replaced
 
 if TYPE_CHECKING:
     import pulumi
@@ -50,10 +49,10 @@ _INPUTS = (
 )
 
 
-class VirtualMachineProvider(ResourceProvider):
+class VirtualMachineProvider(Replaced):
     """Creates and deletes; any changed input replaces the VM."""
 
-    serialize_as_secret_always = False
+    inputs = _INPUTS
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the VM, wait until its engine answers, read it back. On failure nothing is left: no state would name it."""
@@ -89,11 +88,6 @@ class VirtualMachineProvider(ResourceProvider):
         }
         return CreateResult(f"{stack}/{host}", outs)
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare the inputs only: the old side also holds outputs."""
-        replaces = [key for key in _INPUTS if olds.get(key) != news.get(key)]
-        return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
-
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take the VM away, also when it is gone in part or as a whole; with the last one what is noted of its stack."""
         engine_host.remove(props["stack"], props["host"])
@@ -120,15 +114,7 @@ class VirtualMachine(Resource, module="cowbench", name="VirtualMachine"):
 
 def _machine(props: dict[str, Any], booted: machine_image.MachineImage) -> tuple[vm.Vm, kvm.Verdict]:
     stack, host = props["stack"], props["host"]
-    root = state.host_dir(stack, host)
-    if not state.socket_fits(root):
-        raise DeployError(
-            f"the path {root} is too long for a unix socket ({state.SOCKET_PATH_LIMIT_BYTES} bytes at most)",
-            where=f"host {host}",
-            next_step="set COWBENCH_STATE to a shorter directory, or give the stack a shorter name",
-        )
-    root.mkdir(parents=True, exist_ok=True, mode=0o711)
-    ownership.note_if_unknown(stack)
+    root = engine_host.make_directory(stack, host)
     verdict = kvm.probe(booted.kernel)
     own = address.reserve(stack=stack, host=host, cell=_ITSELF, ports=(vm.SSH_PORT,))
     # Pulumi has no whole numbers: they come back as floats.

@@ -153,7 +153,8 @@ def _is(victim: str, name: str, arguments: list[str]) -> bool:
     return {
         "generator": line.endswith("-m bench.generator.child"),
         "engine": name == "dockerd",
-        "vm": name.startswith("qemu-system"),
+        # Not the one that is booted to see whether KVM works: its end is an answer.
+        "vm": name.startswith("qemu-system") and "-pidfile" in arguments,
         "ssh": name == "ssh",
         "pulumi": name == "pulumi",
         "provider host": "-m pulumi.dynamic" in line,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.records import TrialResult
 
 # Left out or not, such trials spoil the rest: those that stay are the ones in which the server was slow enough.
-_FIX = "lower concurrency, use larger objects or a lighter client, or give the generator a host of its own; then run again"
+_FIX = "lower concurrency, use larger objects or a lighter client, or more or larger generators; then run again"
 
 
 def _say(bound: tuple[TrialResult, ...]) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.records import TrialResult
 
 _STAMP = "held_up"
-_FIX = "leave the host to the bench, or give the generator a host of its own"
+_FIX = "leave the host to the bench, or give the generator a larger one of its own"
 _NS_PER_MS = 1e6
 
 

@@ -6,23 +6,20 @@ import secrets
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi.dynamic import CreateResult, Resource
+
+from stacks.resources.replaced import Replaced
 
 
-class CredentialProvider(ResourceProvider):
+class CredentialProvider(Replaced):
     """Made once; nothing about it ever changes."""
 
-    serialize_as_secret_always = False
+    inputs = ("stack",)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Draw the keys. Letters and digits only: they travel through environments and JSON files."""
         keys = {"access_key": secrets.token_hex(10).upper(), "secret_key": secrets.token_hex(20)}
         return CreateResult(props["stack"], {**props, **keys})
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """A credential belongs to its stack."""
-        changed = olds.get("stack") != news.get("stack")
-        return DiffResult(changes=changed, replaces=["stack"] if changed else [])
 
 
 class Credential(Resource, module="cowbench", name="Credential"):

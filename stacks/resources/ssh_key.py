@@ -5,25 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi.dynamic import CreateResult, Resource
 
 from stacks import ssh
+from stacks.resources.replaced import Replaced
 
 
-class SshKeyProvider(ResourceProvider):
+class SshKeyProvider(Replaced):
     """Made once; nothing about it ever changes."""
 
-    serialize_as_secret_always = False
+    inputs = ("stack",)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the keys."""
         private, public = ssh.make_key(props["stack"])
         return CreateResult(props["stack"], {**props, "private_key": private, "public_key": public})
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """A key belongs to its stack."""
-        changed = olds.get("stack") != news.get("stack")
-        return DiffResult(changes=changed, replaces=["stack"] if changed else [])
 
 
 class SshKey(Resource, module="cowbench", name="SshKey"):

@@ -25,10 +25,11 @@ class Credential:
 class Server:
     """An S3-compatible server as a value.
 
-    `image` names a folder of `images/`; the container is started with `command(address)`, `environment(credential)` and the
-    files of `files(credential)` (path in the container → text, mode 0600). It listens on `port` of the cell's own loopback
-    address and is ready when `ready_path` answers with a status below 500. `data_path` is the one directory that holds objects:
-    in the writable layer, or on a volume.
+    `image` names a folder of `images/`; the container is started with `command(address, shift)`, `environment(credential)` and
+    the files of `files(credential)` (path in the container → text, mode 0600). It listens on `port`, inside its host also on
+    `other_ports`, each of them plus `shift`: cells that have no address of their own differ in it. It is ready when
+    `ready_path` answers with a status below 500. `data_path` is the one directory that holds objects: in the writable layer, or
+    on a volume.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Server:
     other_ports: tuple[int, ...] = ()
     data_path: str = "/data"
     ready_path: str = "/"
-    command: Callable[[str], tuple[str, ...]]
+    command: Callable[[str, int], tuple[str, ...]]
     environment: Callable[[Credential], Mapping[str, str]]
     files: Callable[[Credential], Mapping[str, str]]
     quirks: tuple[str, ...] = ()

@@ -49,8 +49,8 @@ class ContainerProvider(Replaced):
                 # A create that was killed is in no state, and its container holds the name.
                 _remove(engine, props)
                 addresses = _addresses(props, server)
-                container = _start(engine, props, server, addresses["bind"])
-                _wait_until_ready(container, server, addresses["bind"], props)
+                container = _start(engine, props, server, addresses)
+                _wait_until_ready(container, server, addresses, props)
                 facts = _read_facts(engine, container, props, server)
             except docker.errors.APIError as error:
                 _remove(engine, props)
@@ -59,8 +59,8 @@ class ContainerProvider(Replaced):
                 _remove(engine, props)
                 raise
         endpoints = {
-            "endpoint": _url(addresses["endpoint"], server),
-            "private_endpoint": _url(addresses["private"], server),
+            "endpoint": _url(addresses["endpoint"], _port(server, addresses)),
+            "private_endpoint": _url(addresses["private"], _port(server, addresses)),
         }
         outs = {**props, **endpoints, "facts": asdict(facts)}
         return CreateResult(f"{props['stack']}/{props['cell']}", outs)
@@ -102,22 +102,30 @@ def _addresses(props: dict[str, Any], server: Server) -> dict[str, str]:
     return {"bind": own, "endpoint": own, "private": ""}
 
 
-def _url(where: str, server: Server) -> str:
-    return f"http://{where}:{server.port}" if where else ""
+def _shift(addresses: dict[str, str]) -> int:
+    return int(addresses.get("shift", 0))
+
+
+def _port(server: Server, addresses: dict[str, str]) -> int:
+    return server.port + _shift(addresses)
+
+
+def _url(where: str, port: int) -> str:
+    return f"http://{where}:{port}" if where else ""
 
 
 def _name(props: dict[str, Any]) -> str:
     return f"cowbench-{props['cell']}"
 
 
-def _start(engine: docker.DockerClient, props: dict[str, Any], server: Server, where: str) -> DockerContainer:
+def _start(engine: docker.DockerClient, props: dict[str, Any], server: Server, addresses: dict[str, str]) -> DockerContainer:
     credential = Credential(access_key=props["access_key"], secret_key=props["secret_key"])
     reference = _bring_image(engine, props)
     volumes = {_name(props): {"bind": server.data_path, "mode": "rw"}} if props["data_placement"] == "volume" else {}
     container = engine.containers.create(
         reference,
         name=_name(props),
-        command=list(server.command(where)),
+        command=list(server.command(addresses["bind"], _shift(addresses))),
         environment=dict(server.environment(credential)),
         network_mode="host",
         volumes=volumes,
@@ -163,10 +171,11 @@ def _put_files(container: DockerContainer, server: Server, credential: Credentia
     container.put_archive("/", buffer.getvalue())
 
 
-def _wait_until_ready(container: DockerContainer, server: Server, where: str, props: dict[str, Any]) -> None:
+def _wait_until_ready(container: DockerContainer, server: Server, addresses: dict[str, str], props: dict[str, Any]) -> None:
     deadline, cell = time.monotonic() + _READY_TIMEOUT_S, props["cell"]
+    where, port = addresses["bind"], _port(server, addresses)
     while time.monotonic() < deadline:
-        if connection.answers(props["engine_url"], props["stack"], where, server.port, server.ready_path):
+        if connection.answers(props["engine_url"], props["stack"], where, port, server.ready_path):
             return
         container.reload()
         if container.status in {"exited", "dead"}:

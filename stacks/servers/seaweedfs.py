@@ -5,20 +5,24 @@ import json
 from stacks.server import NOT_FLUSHED, Credential, Server
 
 
-def _command(address: str) -> tuple[str, ...]:
+def _command(address: str, shift: int) -> tuple[str, ...]:
     return (
         "-logtostderr=true",
         "server",
         "-dir=/data",
         f"-ip={address}",
         f"-ip.bind={address}",
+        # What it listens on for gRPC is 10000 above each of these.
+        f"-master.port={9333 + shift}",
+        f"-volume.port={8080 + shift}",
+        f"-filer.port={8888 + shift}",
         # A volume per GiB: a bucket grows several volumes at once, and the default of 30 GiB each outgrows the cell's disk.
         "-master.volumeSizeLimitMB=1024",
         "-volume.max=256",
         # The default keeps 1 % of the disk free by refusing writes; the bench wants the filesystem's own answer.
         "-volume.minFreeSpace=0",
         "-s3",
-        "-s3.port=8333",
+        f"-s3.port={8333 + shift}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-s3.config=/etc/seaweedfs/s3.json",

@@ -3,10 +3,10 @@
 from stacks.server import NOT_FLUSHED, Credential, Server
 
 
-def _command(address: str) -> tuple[str, ...]:
+def _command(address: str, shift: int) -> tuple[str, ...]:
     # Without --keep-alive every request opens a connection of its own, and the bench would measure connects;
     # without --quiet each one is a line in the engine's log, and it would measure logging.
-    return ("--quiet", "--port", f"{address}:7070", "--health", "/health", "--keep-alive", "posix", "/data")
+    return ("--quiet", "--port", f"{address}:{7070 + shift}", "--health", "/health", "--keep-alive", "posix", "/data")
 
 
 def _environment(credential: Credential) -> dict[str, str]:

@@ -29,13 +29,13 @@ def test_its_image_has_a_folder(server: Server) -> None:
 
 
 def test_it_binds_to_the_given_address_only(server: Server) -> None:
-    command = " ".join(server.command("127.77.3.4"))
+    command = " ".join(server.command("127.77.3.4", 0))
     assert "127.77.3.4" in command
     assert "0.0.0.0" not in command
 
 
 def test_no_key_is_on_its_command_line(server: Server) -> None:
-    command = " ".join(server.command("127.77.3.4"))
+    command = " ".join(server.command("127.77.3.4", 0))
     assert KEYS.access_key not in command
     assert KEYS.secret_key not in command
 
@@ -62,4 +62,4 @@ def test_it_says_how_objects_lie_on_disk(server: Server) -> None:
 
 def test_its_objects_lie_in_one_absolute_directory(server: Server) -> None:
     assert server.data_path.startswith("/")
-    assert server.data_path in " ".join(server.command("127.77.3.4"))
+    assert server.data_path in " ".join(server.command("127.77.3.4", 0))

@@ -21,6 +21,6 @@ elif fault == "filesystem without file types":
 elif fault == "server ends by itself":
     from stacks.servers import versitygw
 
-    versitygw.SERVER = replace(versitygw.SERVER, command=lambda _: ("--no-such-flag",))
+    versitygw.SERVER = replace(versitygw.SERVER, command=lambda _address, _shift: ("--no-such-flag",))
 elif fault:
     raise SystemExit(f"no fault is called {fault!r}")

@@ -29,6 +29,9 @@ FILESYSTEMS = tuple(filesystem.FILESYSTEMS)
 _MOUNT_OPTIONS = "noatime"
 """Access times are off on every filesystem: a read that writes would be measured as a read."""
 
+BLANK = "blank"
+"""As a device: the disk, large enough, that nothing is on. What a cloud calls it differs by cloud, type and kernel."""
+
 _UNUSED_PLUGINS = frozenset(
     {
         # Kubernetes' way in, by the names of 1.x and of 2.x; it would look for networks and open a port.
@@ -53,10 +56,10 @@ _UNUSED_PLUGINS = frozenset(
 class HostSetup:
     """What a host needs to be told.
 
-    `root` is the one directory that everything of this host lives in. `device` is the data disk, or empty for a loop file of
-    `disk_bytes` in `root`; `pool_device` is the second disk of a driver that wants a whole one. `owner` marks every process,
-    cgroup and pool of this host. `install` says that the host is ours alone (a VM): missing packages are installed, and the
-    distribution's own engine is kept from starting; else the script only names what is missing.
+    `root` is the one directory that everything of this host lives in. `device` is the data disk, `BLANK` for the one that nothing
+    is on, or empty for a loop file of `disk_bytes` in `root`; `pool_device` is the second disk of a driver that wants a whole
+    one. `owner` marks every process, cgroup and pool of this host. `install` says that the host is ours alone (a VM): missing
+    packages are installed, and the distribution's own engine is kept from starting; else the script only names what is missing.
     """
 
     root: str
@@ -151,6 +154,12 @@ def containerd_socket(root: str) -> str:
     return f"{root}/x/containerd.sock"
 
 
+def releases(engine: Engine) -> str:
+    """One line for each distribution: which one that is shows on the host alone, since images go by many names."""
+    lines = (f"{distro}|{release.suite}|{' '.join(release.packages)}" for distro, release in engine.releases.items())
+    return "\n".join(lines)
+
+
 def _snapshotter(driver: Driver) -> str:
     return driver.storage_driver if driver.image_store == "containerd" else ""
 
@@ -169,8 +178,10 @@ def render_up(setup: HostSetup) -> str:
     """The script that readies the host. Running it twice changes nothing the second time; at each boot it starts the engine anew.
 
     It exits with 0 when the engine answers; else with a code of `scripts/host_up.sh` and a last line on stderr that says why.
-    Raises ValueError for a driver that wants a whole disk and is given none.
+    Raises ValueError for a driver that wants a whole disk and is given none, or a blank disk on a host that is not ours alone.
     """
+    if BLANK in {setup.device, setup.pool_device} and not setup.install:
+        raise ValueError("a blank disk of somebody else's machine is not ours to take")
     if setup.driver.wants_whole_disk and not setup.pool_device:
         raise ValueError(f"{setup.driver.name} wants a disk of its own")
     made = filesystem.FILESYSTEMS[setup.filesystem]
@@ -189,6 +200,8 @@ def render_up(setup: HostSetup) -> str:
             "MODULES": " ".join(dict.fromkeys((*setup.driver.kernel_modules, made.mount_type))),
             "BINARIES": " ".join(dict.fromkeys((*setup.engine.binaries, *setup.driver.binaries, made.mkfs.split()[0]))),
             **{f"PACKAGES_{family.upper()}": " ".join(translated(packages, family)) for family in FAMILIES},
+            "ENGINE_ARCHIVE": setup.engine.archive,
+            "ENGINE_RELEASES": releases(setup.engine),
             "SNAPSHOTTER": _snapshotter(setup.driver),
             "INSTALL": "yes" if setup.install else "no",
             "CONTAINERD_TOML": containerd_toml(setup),

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from stacks.engine import Engine
 
-ENGINES = ("distribution",)
+ENGINES = ("distribution", "docker_ce")
 
 
 def load(name: str) -> Engine:

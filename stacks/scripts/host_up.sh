@@ -61,15 +61,50 @@ patiently() {
     done
 }
 
+engine_release() {
+    # Where in the archive of the engine's makers the packages for this distribution lie, and after a bar the pinned packages.
+    this=$(
+        # shellcheck source=/dev/null # of the host
+        . /etc/os-release
+        [ "$ID" = ubuntu ] || VERSION_ID=${VERSION_ID%%.*}
+        echo "$ID:$VERSION_ID"
+    )
+    printf '%s\n' "$ENGINE_RELEASES" | sed -n "s,^$this|,,p" | grep . || {
+        echo "$ENGINE_ARCHIVE: no release is pinned for $this" >"$ROOT/packages.log"
+        return 1
+    }
+}
+
+add_archive() {
+    # $1: of apt the distribution and its suite, of dnf and yum the path. Signatures are checked; the key comes by HTTPS.
+    if command -v apt-get >/dev/null; then
+        patiently apt-get update -q && patiently apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends ca-certificates curl &&
+            mkdir -p /etc/apt/keyrings &&
+            patiently curl -fsS --retry 5 -o /etc/apt/keyrings/cowbench-engine.asc "$ENGINE_ARCHIVE/${1%% *}/gpg" &&
+            echo "deb [signed-by=/etc/apt/keyrings/cowbench-engine.asc] $ENGINE_ARCHIVE/$1 stable" >/etc/apt/sources.list.d/cowbench-engine.list
+    else
+        # shellcheck disable=SC2016 # dnf's own word
+        printf '[cowbench-engine]\nname=engine\nbaseurl=%s/%s/$basearch/stable\ngpgcheck=1\ngpgkey=%s/%s/gpg\n' \
+            "$ENGINE_ARCHIVE" "$1" "$ENGINE_ARCHIVE" "${1%%/*}" >/etc/yum.repos.d/cowbench-engine.repo
+    fi
+}
+
 install_packages() {
     export DEBIAN_FRONTEND=noninteractive ZYPP_LOCK_TIMEOUT=300
+    pinned=
+    if [ -n "$ENGINE_ARCHIVE" ]; then
+        release=$(engine_release) && add_archive "${release%%|*}" || return 1
+        pinned=${release#*|}
+    fi
     # shellcheck disable=SC2086 # one word per package
     if command -v apt-get >/dev/null; then
-        patiently apt-get update -q && patiently apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends $PACKAGES_DEBIAN
+        patiently apt-get update -q && patiently apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends $PACKAGES_DEBIAN $pinned
     elif command -v dnf >/dev/null; then
-        patiently dnf -q -y install $PACKAGES_EL
+        patiently dnf -q -y install $PACKAGES_EL $pinned
     elif command -v yum >/dev/null; then
-        patiently yum -q -y install $PACKAGES_EL
+        # Amazon Linux 2 keeps its engine apart.
+        ! command -v amazon-linux-extras >/dev/null || patiently amazon-linux-extras enable docker
+        patiently yum -q -y install $PACKAGES_EL $pinned
     elif command -v zypper >/dev/null; then
         patiently zypper --quiet --non-interactive install --no-recommends $PACKAGES_SUSE
     else
@@ -96,6 +131,53 @@ is_there() {
         [ "$tries" -lt 600 ] || return 1
         sleep 0.1
     done
+}
+
+blank_disks() {
+    # Whole disks that are large enough and have nothing on them, the smallest first. Partitions, holders, a signature: not ours.
+    for disk in /sys/block/*; do
+        name=${disk##*/}
+        case $name in loop* | ram* | zram* | sr* | fd* | dm-* | md* | nbd*) continue ;; esac
+        # Nine tenths: clouds round, and the kernel counts in units of 512 bytes.
+        if [ "$(cat "$disk/ro")" != 0 ] || [ "$(cat "$disk/size")" -lt $((DISK_BYTES * 9 / 5120)) ]; then continue; fi
+        set -- "$disk/$name"*/partition "$disk"/holders/*
+        if [ -e "$1" ] || [ -e "$2" ]; then continue; fi
+        # 2 is its word for nothing found; 0 for something, 8 for more than one thing.
+        found=0
+        blkid -p "/dev/$name" >/dev/null 2>&1 || found=$?
+        [ "$found" = 2 ] && printf '%s %s\n' "$(cat "$disk/size")" "/dev/$name"
+    done | sort -n | cut -d' ' -f2
+}
+
+name_that_lasts() {
+    # Kernels number disks as they find them: after the next boot it may be another one that has this name.
+    for link in /dev/disk/by-id/* /dev/disk/by-path/*; do
+        if [ "$(readlink -f "$link")" = "$1" ]; then
+            echo "$link"
+            return
+        fi
+    done
+    echo "$1"
+}
+
+find_blank_disk() {
+    # What a cloud calls its disks differs by cloud, kind of VM and kernel. The choice is noted: filled, a disk is blank no more.
+    # $1 is the note, $2 a disk that is taken already.
+    [ "$INSTALL" = yes ] || fail 11 "a blank disk is looked for only on a VM that is ours alone"
+    if [ -s "$1" ]; then
+        cat "$1"
+        return
+    fi
+    tries=0
+    until disk=$(blank_disks | grep -vxF "${2:-none}" | head -n 1) && [ -n "$disk" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || fail 11 "no blank disk of $DISK_BYTES bytes came within 5 minutes; see: lsblk"
+        sleep 1
+    done
+    name_that_lasts "$disk" >"$1.new"
+    sync "$1.new"
+    mv "$1.new" "$1"
+    cat "$1"
 }
 
 make_filesystem() {
@@ -194,6 +276,8 @@ if [ -z "$DEVICE" ]; then
     DEVICE=$(losetup --noheadings --output NAME --associated "$ROOT/disk.img" | head -n 1)
     [ -n "$DEVICE" ] || DEVICE=$(loop_device "$ROOT/disk.img") || fail 11 "no loop device for $ROOT/disk.img; see: losetup -a"
 fi
+if [ "$DEVICE" = blank ]; then DEVICE=$(find_blank_disk "$ROOT/data-disk"); fi
+if [ "$POOL_DEVICE" = blank ]; then POOL_DEVICE=$(find_blank_disk "$ROOT/pool-disk" "$(readlink -f "$DEVICE")"); fi
 for device in "$DEVICE" ${POOL_DEVICE:+"$POOL_DEVICE"}; do
     is_there "$device" || fail 11 "$device is not a block device; see: lsblk"
 done

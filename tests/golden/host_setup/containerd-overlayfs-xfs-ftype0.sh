@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc mkfs.xfs'
 PACKAGES_DEBIAN='docker.io apparmor xfsprogs'
 PACKAGES_EL='docker xfsprogs'
 PACKAGES_SUSE='docker apparmor-parser xfsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=overlayfs
 INSTALL=no
 CONTAINERD_TOML='version = 2

@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc thin_check lvm mkfs.ext4'
 PACKAGES_DEBIAN='docker.io apparmor lvm2 thin-provisioning-tools e2fsprogs'
 PACKAGES_EL='docker lvm2 device-mapper-persistent-data e2fsprogs'
 PACKAGES_SUSE='docker apparmor-parser lvm2 thin-provisioning-tools e2fsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

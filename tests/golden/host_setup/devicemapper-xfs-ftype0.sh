@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc thin_check lvm mkfs.xfs'
 PACKAGES_DEBIAN='docker.io apparmor lvm2 thin-provisioning-tools xfsprogs'
 PACKAGES_EL='docker lvm2 device-mapper-persistent-data xfsprogs'
 PACKAGES_SUSE='docker apparmor-parser lvm2 thin-provisioning-tools xfsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc fuse-overlayfs mkfs.btrfs'
 PACKAGES_DEBIAN='docker.io apparmor fuse-overlayfs btrfs-progs'
 PACKAGES_EL='docker fuse-overlayfs btrfs-progs'
 PACKAGES_SUSE='docker apparmor-parser fuse-overlayfs btrfsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

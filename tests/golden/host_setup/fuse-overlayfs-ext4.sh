@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc fuse-overlayfs mkfs.ext4'
 PACKAGES_DEBIAN='docker.io apparmor fuse-overlayfs e2fsprogs'
 PACKAGES_EL='docker fuse-overlayfs e2fsprogs'
 PACKAGES_SUSE='docker apparmor-parser fuse-overlayfs e2fsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc fuse-overlayfs mkfs.xfs'
 PACKAGES_DEBIAN='docker.io apparmor fuse-overlayfs xfsprogs'
 PACKAGES_EL='docker fuse-overlayfs xfsprogs'
 PACKAGES_SUSE='docker apparmor-parser fuse-overlayfs xfsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc mkfs.ext4'
 PACKAGES_DEBIAN='docker.io apparmor e2fsprogs'
 PACKAGES_EL='docker e2fsprogs'
 PACKAGES_SUSE='docker apparmor-parser e2fsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

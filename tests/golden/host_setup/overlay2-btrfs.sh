@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc mkfs.btrfs'
 PACKAGES_DEBIAN='docker.io apparmor btrfs-progs'
 PACKAGES_EL='docker btrfs-progs'
 PACKAGES_SUSE='docker apparmor-parser btrfsprogs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

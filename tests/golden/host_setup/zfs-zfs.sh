@@ -11,6 +11,8 @@ BINARIES='dockerd containerd runc zpool zfs'
 PACKAGES_DEBIAN='docker.io apparmor zfsutils-linux'
 PACKAGES_EL='docker zfs'
 PACKAGES_SUSE='docker apparmor-parser zfs'
+ENGINE_ARCHIVE=''
+ENGINE_RELEASES=''
 SNAPSHOTTER=''
 INSTALL=no
 CONTAINERD_TOML='version = 2

@@ -5,7 +5,7 @@ A cloud gives us a host and nothing more: Pulumi owns create, update and delete,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pulumi
 
     from bench.records import Cell
+    from stacks.policy import Meaning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,12 @@ class Features:
     reached_by_ssh: bool
     private_network: bool
     """Hosts of a stack reach one another, so that load can come from hosts of its own."""
+    address_per_cell: bool = True
+    """Each cell has an address of its own. Else those of one host share its address, and differ in their ports."""
+    sells_spot: bool = False
+    """VMs can be had cheaper, and are taken away when somebody pays more."""
+    ends_vms: bool = False
+    """A VM that powers itself off is gone, and costs nothing more. Else what it holds is paid for until it is deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +61,35 @@ class HostRequest:
     ports: Mapping[str, tuple[int, ...]]
     container_images: tuple[str, ...]
     open_to: Literal["operator", "generators"]
+    shifts: Mapping[str, int] = field(default_factory=dict)
+    """By cell, what is added to the ports of its server: 0 where each cell has an address of its own."""
+    zone: str = ""
+    image_id: str = ""
+    """The machine image as the cloud calls it, looked up when the plan was made; empty where the cloud has no such names."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Owner, run and expiry: on everything that is made for the host (`stacks.labels`)."""
+    spot: bool = False
+    lifetime_s: int = 0
+    """After how many seconds the host powers itself off; 0 for never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteRequest:
+    """What the hosts of a stack in one zone share: a network, a firewall, a key.
+
+    `operator` is the address (CIDR) that SSH is open to. `server_ports` are open to it, or to the private network, as `open_to`
+    says.
+    """
+
+    stack: str
+    region: str
+    zone: str
+    labels: Mapping[str, str]
+    operator: str
+    server_ports: tuple[int, ...]
+    open_to: Literal["operator", "generators"]
+    hosts: int
+    spot: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +109,48 @@ class HostOutputs:
     addresses: pulumi.Output[dict[str, dict[str, str]]]
     """By cell: `bind`, where its server listens; `endpoint` and `private`, where the operator and the generators reach it.
 
-    Empty when each cell takes a loopback address of its own.
+    Empty when each cell takes a loopback address of its own. `shift`, a number as text, is what its ports are moved by.
     """
     reach: pulumi.Output[list[str]]
     """The start of a command line that runs the shell command appended to it on the host (`bench.records.Target.reach`)."""
     facts: pulumi.Output[dict[str, Any]]
     incarnation: pulumi.Output[str]
     """Changes when the host is made anew, and with it everything that was on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belonging:
+    """Something in an account that carries our labels, whatever Pulumi's state says of it. `expires_at` is Unix time."""
+
+    cloud: str
+    region: str
+    kind: str
+    """`vm`, `disk`, `network`, ...: as people say it."""
+    id: str
+    name: str
+    owner: str
+    run: str
+    expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a cloud with an account can be asked beside Pulumi, through its own client library. All raise DeployError.
+
+    `image_id` gives the newest id of one of our image names in a region. `zones` are those of a region, the first one is used
+    unless the matrix says otherwise. `belongings` finds all that carries our labels, in the regions named or in all where none
+    is; `remove` takes one of them away and waits, and is fine with one that is gone. `meanings` tells, by type of resource, what
+    its inputs mean for `stacks.policy`. `failures` are regular expressions of what the cloud says, by what it means
+    (`stacks.deploy_failures.KINDS`). `images` are the names of `stacks.distributions` that the cloud has.
+    """
+
+    image_id: Callable[[str, str], str]
+    zones: Callable[[str], tuple[str, ...]]
+    belongings: Callable[[tuple[str, ...]], tuple[Belonging, ...]]
+    remove: Callable[[Belonging], None]
+    meanings: Mapping[str, Callable[[Mapping[str, Any]], Meaning]]
+    failures: Mapping[str, tuple[str, ...]]
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +161,8 @@ class Cloud:
     a cell would be like (keys as in `bench.knowledge`); a fact that cannot be known is absent. `problems` lists what keeps
     this machine or account from using the cloud, each with its cure, empty when it can. `prepare` makes what must be there before
     any host is (machine images), one line of progress per step. `room` says why the hosts of these
-    requests do not fit (memory, quota), and after a colon the cure, or is empty. `host` makes one host.
+    requests do not fit (memory, quota), and after a colon the cure, or is empty. `site` makes what the hosts of a zone share, a
+    value that only the cloud itself looks into; `host` makes one host.
     """
 
     name: str
@@ -98,11 +170,15 @@ class Cloud:
     axes: Mapping[str, tuple[str, ...] | None]
     """Values each axis may take; None where any text is allowed. The first one is the default."""
     default_disk: str
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """The usual value of an axis on which any text is allowed."""
     facts: Callable[[Cell], Mapping[str, object]]
     problems: Callable[[], tuple[str, ...]]
     ready: Callable[[], str]
     """How hosts will run here, in a few words, for who asks what this machine can do."""
     prepare: Callable[[tuple[HostRequest, ...], Callable[[str], None]], None]
     room: Callable[[tuple[HostRequest, ...]], str]
-    host: Callable[[HostRequest, Access | None], HostOutputs]
-    """With the stack's keys where the cloud's hosts are reached by SSH."""
+    host: Callable[[HostRequest, Access | None, Any], HostOutputs]
+    """With the stack's keys where the cloud's hosts are reached by SSH, and what `site` made."""
+    site: Callable[[SiteRequest, Access | None], Any] = lambda *_: None
+    account: Account | None = None

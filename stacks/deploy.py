@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from bench.records import TARGETS_SCHEMA, Cell
-from stacks import clouds, hosts, image, servers
+from stacks import clouds, hosts, image, servers, sites
 from stacks.cloud import Access
 from stacks.resources.container import Container
 from stacks.resources.credential import Credential
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bench.records import Generators
     from stacks.cloud import HostOutputs, HostRequest
+    from stacks.sites import Place
+    from stacks.terms import Settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,8 @@ class Wanted:
 
     images: Mapping[str, str]
     generators: Generators | None = None
+    settled: Settled | None = None
+    """On what terms hosts of clouds with an account are rented; only a stack that has some needs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +51,17 @@ def deploy(cells: Iterable[Cell], stack: str, wanted: Wanted) -> Deployed:
     every = tuple(cells)
     credential = Credential("s3", stack)
     access = _access(stack) if any(clouds.load(cell.cloud).features.reached_by_ssh for cell in every) else None
+    requests = sites.on_terms(
+        wanted.settled,
+        [(members[0].cloud, each, members) for each, members in hosts.targets(stack, every, wanted.generators, wanted.images)],
+        hosts.load_generators(stack, every, wanted.generators),
+    )
+    made = {place: clouds.load(place.cloud).site(request, access) for place, request in requests.sites.items()}
     targets = []
-    for request, members in hosts.targets(stack, every, wanted.generators, wanted.images):
-        host = clouds.load(members[0].cloud).host(request, access)
+    for place, request, members in requests.targets:
+        host = clouds.load(place.cloud).host(request, access, made[place])
         targets += [_target(cell, host, credential, stack, wanted.images) for cell in members]
-    generators = [_generator(cloud, request, access) for cloud, request in hosts.load_generators(stack, every, wanted.generators)]
+    generators = [_generator(place, request, access, made[place]) for place, request in requests.generators]
     exported = pulumi.Output.all(targets=pulumi.Output.all(*targets), generators=pulumi.Output.all(*generators))
     return Deployed(
         targets=exported.apply(lambda done: {"schema": TARGETS_SCHEMA, "stack": stack, **done}),
@@ -100,8 +110,8 @@ def _target(
     ).apply(lambda facts: {**known, **facts})
 
 
-def _generator(cloud: str, request: HostRequest, access: Access | None) -> pulumi.Output[dict[str, Any]]:
-    host = clouds.load(cloud).host(request, access)
+def _generator(place: Place, request: HostRequest, access: Access | None, site: object) -> pulumi.Output[dict[str, Any]]:
+    host = clouds.load(place.cloud).host(request, access, site)
     generator = LoadGenerator(
         request.name,
         {
@@ -114,7 +124,7 @@ def _generator(cloud: str, request: HostRequest, access: Access | None) -> pulum
         },
         pulumi.ResourceOptions(depends_on=[host.resource], parent=host.resource, deleted_with=host.resource),
     )
-    known = {"name": request.name, "cloud": cloud, "region": request.region}
+    known = {"name": request.name, "cloud": place.cloud, "region": request.region}
     return pulumi.Output.all(
         address=host.addresses.apply(lambda found: found[""]["private"]),
         engine_url=host.engine_url,

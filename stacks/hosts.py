@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from bench.records import Cell, Generators
 
+_APART = 100
+"""What ports of two cells that share an address differ by; no server's own ports are that far apart and meet another's."""
+
 
 def targets(
     stack: str, cells: Iterable[Cell], generators: Generators | None, pulled: Collection[str] = ()
@@ -60,6 +63,8 @@ def _target(
     stack: str, name: str, cells: tuple[Cell, ...], generators: Generators | None, pulled: Collection[str]
 ) -> HostRequest:
     cell = cells[0]
+    apart = clouds.load(cell.cloud).features.address_per_cell
+    shifts = {each.name: 0 if apart else _APART * number for number, each in enumerate(cells)}
     return HostRequest(
         stack=stack,
         name=name,
@@ -70,9 +75,10 @@ def _target(
         engine=cell.engine,
         driver=cell.driver,
         backing_filesystem=cell.backing_filesystem,
-        ports={each.name: (servers.load(each.server).port,) for each in cells},
+        ports={each.name: (servers.load(each.server).port + shifts[each.name],) for each in cells},
         container_images=tuple(sorted({servers.load(each.server).image for each in cells if each.server not in pulled})),
         open_to="operator" if generators is None else "generators",
+        shifts=shifts,
     )
 
 

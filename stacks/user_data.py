@@ -13,6 +13,9 @@ ROOT = "/var/lib/cowbench/host"
 HOST_KEY_MARK = "cowbench-host-key"
 """Begins the line of the console that tells the host's public key: only the VM and its cloud write there."""
 
+PROOF = f"{ROOT}/proof"
+"""The file that proves who made the host's key: a hash over it and a word that only the VM and its operator know."""
+
 _SAY_HOST_KEY = f"""\
 mkdir -p {ROOT}
 key=/etc/ssh/ssh_host_ed25519_key
@@ -37,12 +40,31 @@ echo "$status" >{ROOT}/up.status.new && mv {ROOT}/up.status.new {ROOT}/up.status
 """
 
 
+_PROVE = f"""\
+word=$1
+key=$(cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)
+printf '%s %s' "$word" "$key" | sha256sum | cut -d' ' -f1 >{PROOF}
+"""
+
+_END_OF_LIFE = f"""\
+# At every boot: a VM that somebody forgot, or whose operator's machine died, ends itself. The first boot decides when.
+end={ROOT}/end-of-life
+[ -s $end ] || {{ mkdir -p {ROOT} && echo $(($(date +%s) + $1)) >$end; }}
+# Not `shutdown -P +N`: that asks systemd over D-Bus, which is not up this early. The clock is asked again and again: it may jump.
+setsid sh -c 'while [ "$(date +%s)" -lt "$(cat "$1")" ]; do sleep 20; done; sync; poweroff || poweroff -f' sh $end \\
+    </dev/null >/dev/null 2>&1 &
+"""
+
+
 class _Literal(str):
     __slots__ = ()
 
 
-def render(*, host: str, public_key: str, up_script: str) -> str:
+def render(*, host: str, public_key: str, up_script: str, word: str = "", lifetime_s: int = 0) -> str:
     """The user-data. It holds no secret: what runs on the VM, or asks a cloud's metadata service, can read it.
+
+    `word` is for clouds whose console cannot be read (`stacks.first_contact`): of use to nobody once the host is known. After
+    `lifetime_s` seconds, unless it is 0, the VM powers itself off.
 
     The host key is made on the VM at its first boot. The set-up's status stands in `up.status` of the host directory, its
     words in `up.log`.
@@ -54,7 +76,12 @@ def render(*, host: str, public_key: str, up_script: str) -> str:
         "users": [{"name": "root", "ssh_authorized_keys": [public_key]}],
         "package_update": False,
         "package_upgrade": False,
-        "bootcmd": [["sh", "-c", _Literal(_SAY_HOST_KEY)]],
+        "bootcmd": [
+            ["sh", "-c", _Literal(_SAY_HOST_KEY)],
+            *([["sh", "-c", _Literal(_PROVE), "sh", word]] if word else []),
+            # Before all that may hang, and again at every boot.
+            *([["sh", "-c", _Literal(_END_OF_LIFE), "sh", str(lifetime_s)]] if lifetime_s else []),
+        ],
         "write_files": [
             {"path": f"{ROOT}/up.sh", "permissions": "0700", "content": _Literal(up_script)},
             {"path": "/var/lib/cloud/scripts/per-boot/cowbench", "permissions": "0755", "content": _Literal(_EVERY_BOOT)},

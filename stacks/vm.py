@@ -64,17 +64,21 @@ def private(address: str) -> str:
 
 def command(vm: Vm) -> tuple[str, ...]:
     """QEMU's command line. It goes to the background by itself, its pid in `qemu.pid`, its monitor at `qmp.sock`."""
+    return (*without_network(vm), *_network(vm))
+
+
+def without_network(vm: Vm) -> tuple[str, ...]:
+    """The same without a network card, for who gives it another network."""
     return (
         "qemu-system-x86_64",
         *("-name", vm.name, "-machine", "q35", *_processor(vm), "-smp", str(vm.cpus), "-m", str(vm.memory_bytes >> 20)),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-serial", f"file:{vm.root}/console.log"),
         *_boot(vm),
-        *_disk(vm, "data0", "raw"),
-        *(_disk(vm, "pool0", "raw") if vm.pool_bytes else ()),
+        *(_disk(vm, "data0") if vm.data_bytes else ()),
+        *(_disk(vm, "pool0") if vm.pool_bytes else ()),
         *_device("seed", f"file={vm.root}/seed.iso,format=raw,readonly=on"),
         *(word for name, tar in vm.images.items() for word in _device(name, f"file={tar},format=raw,readonly=on")),
-        *_network(vm),
         *("-device", "virtio-rng-pci"),
         *("-qmp", f"unix:{vm.root}/qmp.sock,server=on,wait=off", "-pidfile", f"{vm.root}/qemu.pid", "-daemonize"),
     )
@@ -99,9 +103,9 @@ def _words(vm: Vm) -> str:
     return _KERNEL_WORDS if vm.accelerated else f"{_KERNEL_WORDS} {_WHEN_EMULATED}"
 
 
-def _disk(vm: Vm, name: str, form: str) -> tuple[str, ...]:
+def _disk(vm: Vm, name: str) -> tuple[str, ...]:
     # Flushes are not passed on to this machine's disk: they would measure it. What the VM has written is safe when QEMU dies.
-    return _device(name, f"file={vm.root}/{name}.{form},format={form},cache=unsafe,discard=unmap")
+    return _device(name, f"file={vm.root}/{name}.raw,format=raw,cache=unsafe,discard=unmap")
 
 
 def _device(name: str, drive: str) -> tuple[str, ...]:
@@ -122,13 +126,14 @@ def _network(vm: Vm) -> tuple[str, ...]:
             f"hostfwd=tcp:{address}:{port}-{private(address)}:{port}" for address, ports in vm.listeners.items() for port in ports
         ]
     return (
-        *("-netdev", f"user,id=n0,{','.join(doors)}", "-device", f"virtio-net-pci,netdev=n0,mac={_mac(vm, 0)},romfile="),
+        *("-netdev", f"user,id=n0,{','.join(doors)}", "-device", f"virtio-net-pci,netdev=n0,mac={mac(vm, 0)},romfile="),
         *("-netdev", f"socket,id=n1,mcast={vm.group},localaddr=127.0.0.1"),
-        *("-device", f"virtio-net-pci,netdev=n1,mac={_mac(vm, 1)},romfile="),
+        *("-device", f"virtio-net-pci,netdev=n1,mac={mac(vm, 1)},romfile="),
     )
 
 
-def _mac(vm: Vm, card: int) -> str:
+def mac(vm: Vm, card: int) -> str:
+    """The hardware address of one of its cards, by number."""
     third, fourth = (int(part) for part in vm.address.split(".")[2:])
     return f"52:54:00:{card:02x}:{third:02x}:{fourth:02x}"
 
@@ -138,8 +143,8 @@ def network_config(vm: Vm) -> str:
     outside = {"type": "static", "address": f"{_GUEST}/24", "gateway": "10.0.2.2", "dns_nameservers": ["10.0.2.3"]}
     inside = [{"type": "static", "address": f"{private(address)}/16"} for address in (vm.address, *vm.listeners)]
     cards = [
-        {"type": "physical", "name": "eth0", "mac_address": _mac(vm, 0), "subnets": [outside]},
-        {"type": "physical", "name": "eth1", "mac_address": _mac(vm, 1), "subnets": inside},
+        {"type": "physical", "name": "eth0", "mac_address": mac(vm, 0), "subnets": [outside]},
+        {"type": "physical", "name": "eth1", "mac_address": mac(vm, 1), "subnets": inside},
     ]
     return json.dumps({"version": 1, "config": cards}, indent=1) + "\n"
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bench.errors import DeployError
-from stacks import reach as reaching
-from stacks import setup_failure, ssh, user_data, vm
+from stacks import setup_failure, setup_wait, ssh, user_data, vm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _START_LIMIT_S = 60
@@ -30,19 +29,22 @@ _CONSOLE_LINES = 15
 _OWNER_MARK = "COWBENCH_OWNER"
 
 
-def create_disks(machine: vm.Vm, *, user_data_text: str, incarnation: str) -> None:
-    """Make the disks and the seed in the VM's directory. Sparse: they take room as the VM writes."""
+def create_disks(machine: vm.Vm, *, user_data_text: str, incarnation: str, network_config: str = "") -> None:
+    """Make the disks and the seed in the VM's directory. Sparse: they take room as the VM writes.
+
+    `network_config` is cloud-init's, for a VM with another network than `vm.command` gives.
+    """
     root = machine.root
     _tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(machine.image), "-F", "qcow2", str(root / "root.qcow2"))
     for name, size_bytes in (("data0", machine.data_bytes), ("pool0", machine.pool_bytes)):
         if size_bytes:
-            _tool("qemu-img", "create", "-q", "-f", "raw", str(root / f"{name}.raw"), str(size_bytes))
+            create_blank_disk(root, name, size_bytes)
     seed = root / "seed"
     seed.mkdir(exist_ok=True)
     texts = {
         "user-data": user_data_text,
         "meta-data": vm.meta_data(machine, incarnation),
-        "network-config": vm.network_config(machine),
+        "network-config": network_config or vm.network_config(machine),
     }
     for name, text in texts.items():
         (seed / name).write_text(text)
@@ -50,7 +52,12 @@ def create_disks(machine: vm.Vm, *, user_data_text: str, incarnation: str) -> No
     _tool("genisoimage", "-quiet", "-output", str(root / "seed.iso"), "-volid", "cidata", "-joliet", "-rock", *files)
 
 
-def power_on(root: Path, command: Sequence[str], owner: str) -> None:
+def create_blank_disk(root: Path, name: str, size_bytes: int) -> None:
+    """Make one more disk in the VM's directory, `NAME.raw`; it is for whoever called to attach it."""
+    _tool("qemu-img", "create", "-q", "-f", "raw", str(root / f"{name}.raw"), str(size_bytes))
+
+
+def power_on(root: Path, command: Sequence[str], owner: str, environment: Mapping[str, str] = os.environ) -> None:
     """Start QEMU; a VM that runs already stays as it is. The command is kept, so that the VM can be started again as it was."""
     if running(root):
         return
@@ -63,7 +70,7 @@ def power_on(root: Path, command: Sequence[str], owner: str) -> None:
     # The mark in its environment is how a VM is found again when every file of it is gone.
     try:
         done = subprocess.run(
-            command, env={**os.environ, _OWNER_MARK: owner}, capture_output=True, text=True, timeout=_START_LIMIT_S, check=False
+            command, env={**environment, _OWNER_MARK: owner}, capture_output=True, text=True, timeout=_START_LIMIT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise setup_failure.explained(f"QEMU did not start within {_START_LIMIT_S} s", host=root.name) from error
@@ -146,21 +153,13 @@ def wait_for_host_key(root: Path, address: str) -> str:
 
 def wait_until_set_up(root: Path, reach: Sequence[str]) -> None:
     """Wait until cloud-init is done and the engine answers. Raises DeployError with the words of whoever failed."""
-    deadline = time.monotonic() + _SETUP_LIMIT_S
-    while (left_s := deadline - time.monotonic()) > 0:
-        done = reaching.run(reach, user_data.wait_until_set_up(limit_s=int(left_s) + 1), timeout_s=left_s + 60)
-        if done.stdout.strip() == "0":
-            return
-        if status := done.stdout.strip():
-            said = reaching.run(reach, f"cat {user_data.ROOT}/up.log", timeout_s=60).stdout
-            raise setup_failure.explained(said.strip() or f"the set-up ended with status {status}", host=root.name)
-        if not running(root):
-            raise _came_to_nothing(root, "the VM ended while it was being set up")
-        # A connection that broke is made anew: what happens on the VM does not depend on it.
-        time.sleep(_POLL_S)
-    log = reaching.run(reach, "grep -E 'WARN|ERROR|Traceback' /var/log/cloud-init.log | tail -n 12", timeout_s=60).stdout
-    words = done.stderr.strip() or "SSH said nothing"
-    raise _came_to_nothing(root, f"cloud-init was not done within {_SETUP_LIMIT_S} s ({words})", log)
+    setup_wait.wait(
+        reach,
+        root.name,
+        limit_s=_SETUP_LIMIT_S,
+        is_gone=lambda: not running(root),
+        give_up=lambda what, log: _came_to_nothing(root, what, log),
+    )
 
 
 def console(root: Path) -> str:

@@ -97,7 +97,7 @@ def _problems() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _host(request: HostRequest, _access: Access | None) -> HostOutputs:
+def _host(request: HostRequest, _access: Access | None, _site: None) -> HostOutputs:
     import pulumi  # noqa: PLC0415 - only a deployment needs it: planning must not wait for it
 
     from stacks.resources.engine_host import EngineHost  # noqa: PLC0415 - imports pulumi

@@ -81,7 +81,7 @@ def _size(instance_type: str) -> tuple[int, int]:
     return int(found[1]), int(found[2]) << 30
 
 
-def _host(request: HostRequest, access: Access | None) -> HostOutputs:
+def _host(request: HostRequest, access: Access | None, _site: None) -> HostOutputs:
     from stacks.resources.virtual_machine import VirtualMachine  # noqa: PLC0415 - imports pulumi, which planning must not wait for
 
     assert access is not None

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.host_words import image_name
+from bench.report import numbers
 from bench.report.axes import naming_axes
 from bench.report.phrases import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bench.records import Cell, Finding
     from bench.terminal import Screen
+    from stacks.cost import Cost
     from stacks.lifecycle import Step
     from stacks.matrix import Matrix
     from stacks.plan import Plan
@@ -25,15 +27,18 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
         f"{counted(len(planned.cells), 'cell')}, {len(planned.left_out)} left out; "
         f"{counted(len(load.workloads), 'workload')}, {counted(load.blocks, 'block')}, seed {load.seed}"
     )
-    cells = [*planned.cells, *(one.cell for one in planned.left_out)]
+    _show_kernels(screen, planned)
+    telling = naming_axes([*planned.cells, *(one.cell for one in planned.left_out)])
+    told = planned.kernels or len({planned.kernel(cell) for cell in planned.cells}) > 1
     for cell in planned.cells:
+        kernel = f", kernel {planned.kernel(cell) or 'not known'}" if told else ""
         placement = cell.data_placement.replace("_", " ")
-        screen.say(f"  {cell.name:<50} {_host(cell, cells)}, {cell.server}, {placement}")
+        screen.say(f"  {cell.name:<50} {_host(cell, telling)}{kernel}, {cell.server}, {placement}")
     seen: set[str] = set()
     for left_out in planned.left_out:
         cell = left_out.cell
         if cell.host not in seen:
-            screen.say(f"  left out: {_host(cell, cells)}: {left_out.reason} ({left_out.source})", "yellow")
+            screen.say(f"  left out: {_host(cell, telling)}: {left_out.reason} ({left_out.source})", "yellow")
             screen.say(f"            next: {left_out.fix}", "dim")
         seen.add(cell.host)
     passes = len(planned.cells) * load.blocks
@@ -43,10 +48,74 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
         screen.say(f"load from {counted(load.generators.count, 'host')} of their own in every region of a cloud")
 
 
-def _host(cell: Cell, cells: Sequence[Cell]) -> str:
+def _show_kernels(screen: Screen, planned: Plan) -> None:
+    """What each wish gives, and where."""
+    given: dict[tuple[str, str], list[str]] = {}
+    for choice in planned.kernels:
+        given.setdefault((choice.wish, str(choice.offer or "")), []).append(choice.cloud)
+    for (wish, offer), clouds in given.items():
+        screen.say(f"  kernel {wish} on {', '.join(clouds)}: {offer or 'none has it, see below'}", "" if offer else "yellow")
+
+
+def show_images(screen: Screen, images: Iterable[Mapping[str, str]]) -> None:
+    """The machine images of accounts: the ids that a stack has settled on, and which are still to be looked up."""
+    every = tuple(images)
+    for image in every:
+        if image["id"]:
+            screen.say(f"  image {image['name']} on {image['cloud']}, {image['region']}: {image['id']}")
+    if names := dict.fromkeys(image["name"] for image in every if not image["id"]):
+        screen.say(f"  image {', '.join(names)}: the newest, whose id is looked up by cowbench up and kept")
+
+
+def show_cost(screen: Screen, matrix: Matrix, cost: Cost, over_budget: str) -> None:
+    """What the plan costs: each line, each cloud's sum, what is not in it. `over_budget`: why it may be too much, or empty."""
+    if not cost.rented:
+        return
+    for line in cost.lines:
+        what = f"{line.count} x {line.what} in {line.region}"
+        screen.say(f"  {line.cloud:<14}{what:<44}{numbers.money(line.per_hour, line.currency)}/h", "dim")
+    _show_sums(screen, matrix, cost)
+    tables = dict.fromkeys(f"{line.cloud} as of {line.as_of or 'no date'}: {line.source}" for line in cost.lines)
+    small_print = {"prices": tables, "assumed": cost.assumed, "not counted": [", ".join(cost.not_counted)]}
+    for head, texts in small_print.items():
+        for text in texts:
+            screen.say(f"  {head}: {text}", "dim")
+    for cloud, parts in cost.unknown.items():
+        screen.say(f"no price is known on {cloud} for {', '.join(parts)}", "yellow")
+    if cost.old:
+        screen.say(f"warning: tables of prices are more than a year old: {', '.join(cost.old)}", "yellow")
+    if cost.unknown or cost.old:
+        screen.say("  next: look them up, and name them in a file: --prices FILE", "dim")
+    if cost.stands_s > matrix.terms.lifetime_s:
+        life = numbers.duration(matrix.terms.lifetime_s)
+        screen.say(f"warning: the run is planned for {numbers.duration(cost.stands_s)}, and its hosts end after {life}", "yellow")
+        screen.say("  next: raise deploy.expires, or plan fewer cells or blocks", "dim")
+    if matrix.terms.budget is not None:
+        budget = numbers.money(matrix.terms.budget, matrix.terms.currency)
+        screen.say(f"budget {budget}: {over_budget or 'enough'}", "yellow" if over_budget else "")
+
+
+def _show_sums(screen: Screen, matrix: Matrix, cost: Cost) -> None:
+    stands, life = numbers.duration(cost.stands_s), numbers.duration(matrix.terms.lifetime_s)
+    for each in cost.sums:
+        least = "at least " if each.at_least else ""
+        hour, run, end = (numbers.money(amount, each.currency) for amount in (each.per_hour, each.run, each.to_expiry))
+        screen.say(
+            f"cost on {each.cloud}: {least}{hour} per hour, {run} for the run of {stands}, {end} until they end after {life}"
+        )
+    runs: dict[str, list[float]] = {}
+    for each in cost.sums:
+        runs.setdefault(each.currency, []).append(each.run)
+    for currency, amounts in runs.items():
+        if len(amounts) > 1:
+            least = "at least " if cost.unknown else ""
+            screen.say(f"cost of the run on all of them: {least}{numbers.money(sum(amounts), currency)}")
+
+
+def _host(cell: Cell, telling: Sequence[str]) -> str:
     """What tells a cell's host from the others: `devicemapper on ext4, debian-bullseye`."""
     said = ("driver", "backing_filesystem", "server", "data_placement")
-    others = [image_name(getattr(cell, axis)) for axis in naming_axes(cells) if axis not in said]
+    others = [image_name(getattr(cell, axis)) for axis in telling if axis not in said]
     return ", ".join([f"{cell.driver} on {cell.backing_filesystem}", *others])
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from bench.records import AXES, Placement
-from stacks import clouds, drivers, engines, machine_source, quantity, servers
+from stacks import clouds, drivers, engines, machine_source, servers
+from stacks import disk as disks
+from stacks.cloud import HostRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-_DISK_FLOOR_BYTES = 1 << 30
-_DISK_CEILING_BYTES = 1 << 46
 
 OF_THE_CLOUD = ("region", "instance_type", "disk", "machine_image", "engine")
 """Axes whose values are the cloud's own; a name only tells them where they differ from what is usual there."""
@@ -76,25 +75,23 @@ def usual(cloud: str, disk_size: str) -> dict[str, str]:
     """The cloud and the values its own axes have when nothing else is asked for; an axis without a default is absent."""
     member = clouds.load(cloud)
     first = {axis: values[0] for axis in OF_THE_CLOUD if (values := member.axes.get(axis))}
-    kind = member.default_disk.rpartition("-")[0]
-    return {"cloud": cloud, **first, "disk": f"{kind}-{disk_size}" if disk_size else member.default_disk}
+    own_disk = f"{_kind(member.default_disk)}-{disk_size}" if disk_size else member.default_disk
+    return {"cloud": cloud, **first, **member.defaults, "disk": own_disk}
 
 
 def disk(text: str, cloud: str) -> str:
-    """A disk such as `loop-8GiB` in its one spelling. Raises ValueError, with the reason, for another kind or a bad size."""
-    member = clouds.load(cloud)
-    kind, _, size = text.rpartition("-")
-    kinds = _unique(each.rpartition("-")[0] for each in (member.default_disk, *(member.axes.get("disk") or ())))
-    if kind not in kinds:
+    """A disk such as `loop-8GiB` in its one spelling (`stacks.disk`). Raises ValueError with the reason it cannot be had."""
+    member, wanted = clouds.load(cloud), disks.read(text)
+    kinds = _unique(_kind(each) for each in (member.default_disk, *(member.axes.get("disk") or ())))
+    if wanted.kind not in kinds:
         raise ValueError(f"{cloud} has no such disk; write {' or '.join(f'{each}-8GiB' for each in kinds)}")
-    return f"{kind}-{disk_size(quantity.size_bytes(size))}"
+    if not member.features.needs_account and (wanted.iops or wanted.bytes_per_s):
+        raise ValueError(f"{cloud} sells no speed; write {wanted.kind}-{disks.size_text(wanted.size_bytes)}")
+    return disks.text(wanted)
 
 
-def disk_size(size_bytes: int) -> str:
-    """The spelling of a disk's size. Raises ValueError when no host could use it."""
-    if not _DISK_FLOOR_BYTES <= size_bytes <= _DISK_CEILING_BYTES or size_bytes % (1 << 20):
-        raise ValueError("a disk has a whole number of MiB, from 1GiB to 64TiB")
-    return quantity.size_text(size_bytes)
+def _kind(written: str) -> str:
+    return written.partition("+")[0].rpartition("-")[0]
 
 
 def impossible(values: Mapping[str, str]) -> str:
@@ -109,7 +106,26 @@ def impossible(values: Mapping[str, str]) -> str:
         disk(values["disk"], member.name)
     except ValueError as reason:
         return f"disk {values['disk']}: {reason}"
-    return ""
+    # What an account has room for hangs on what it sells alone; what a machine has room for, on what else runs there.
+    return "" if member.account is None else member.room((_alone(values),)).replace(": ", "; ", 1)
+
+
+def _alone(values: Mapping[str, str]) -> HostRequest:
+    """The host of a cell, as if there were no other."""
+    return HostRequest(
+        stack="",
+        name="",
+        region=values["region"],
+        instance_type=values["instance_type"],
+        disk=values["disk"],
+        machine_image=values["machine_image"],
+        engine=values["engine"],
+        driver=values["driver"],
+        backing_filesystem=values["backing_filesystem"],
+        ports={},
+        container_images=(),
+        open_to="operator",
+    )
 
 
 def unfit(values: Mapping[str, str]) -> str:
@@ -119,6 +135,8 @@ def unfit(values: Mapping[str, str]) -> str:
         return f"{driver.name} does not run on {filesystem}; it runs on {', '.join(driver.backing_filesystems)}"
     if driver.wants_whole_disk and not clouds.load(values["cloud"]).features.whole_disks:
         return f"{driver.name} wants a disk of its own, and hosts of {values['cloud']} have none to give"
+    if engines.load(values["engine"]).archive and clouds.load(values["cloud"]).features.on_this_machine:
+        return f"{values['engine']} is fetched by the host, and hosts of {values['cloud']} have their engine from this machine"
     offered = clouds.load(values["cloud"]).axes.get("backing_filesystem")
     if offered is not None and filesystem not in offered:
         return f"{values['cloud']} cannot make {filesystem}; it makes {', '.join(offered)}"

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from bench import knowledge
 from bench.errors import InputError
 from bench.records import AXES, Cell, Finding, LeftOut
-from stacks import axes, cell_names, clouds, drivers, host_setup
+from stacks import axes, cell_names, clouds, drivers, engines, host_setup, kernels
+from stacks import engine as engine_sources
+from stacks import matrix as matrix_file
 
 if TYPE_CHECKING:
     from bench.knowledge import Judgement
+    from stacks.kernels import Choice
     from stacks.matrix import Matrix, Point
 
 FactsOf = Callable[[Cell], Mapping[str, object]]
@@ -24,8 +27,9 @@ _SHOWN_REASONS = 5
 
 def hindrance(cell: Cell) -> LeftOut | None:
     """Why this one cell cannot work, or None when nothing that is known speaks against it."""
-    judged = knowledge.judge({**_planned(cell), **facts_of(cell)})
-    return _hindrance(cell, tuple(judgement for judgement in judged if judgement.outcome == "matched"))
+    facts = _facts(cell, facts_of)
+    judged = knowledge.judge(facts)
+    return _hindrance(cell, facts, tuple(judgement for judgement in judged if judgement.outcome == "matched"))
 
 
 _OTHER_VALUE = "choose a value that goes with the others, or exclude the cell"
@@ -33,12 +37,20 @@ _OTHER_VALUE = "choose a value that goes with the others, or exclude the cell"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What will be built, what will not, and what to keep in mind. `facts` are those that were judged, by cell name."""
+    """What will be built, what will not, and what to keep in mind. `facts` are those that were judged, by cell name.
+
+    `kernels` is what became of each wish for a kernel, on each cloud.
+    """
 
     cells: tuple[Cell, ...]
     left_out: tuple[LeftOut, ...]
     warnings: tuple[Finding, ...]
     facts: Mapping[str, Mapping[str, object]]
+    kernels: tuple[Choice, ...] = ()
+
+    def kernel(self, cell: Cell) -> str:
+        """The kernel that the cell's machine image is expected to boot; empty where that is not known."""
+        return str(self.facts.get(cell.name, {}).get("kernel") or "")
 
 
 def facts_of(cell: Cell) -> Mapping[str, object]:
@@ -51,17 +63,18 @@ def plan(matrix: Matrix, facts_of: FactsOf) -> Plan:
 
     Raises InputError when nothing is left to build.
     """
-    cells = expand(matrix)
+    cells, choices = _expanded(matrix)
+    judge, facts_of = _judged_once(), _asked_once(facts_of)
     facts: dict[str, Mapping[str, object]] = {}
     left_out: list[LeftOut] = []
     warnings: dict[str, tuple[Judgement, ...]] = {}
     for cell in cells:
-        if reason := axes.impossible(_values(cell)):
-            left_out.append(LeftOut(cell=cell, reason=reason, fix=_OTHER_VALUE, source=f"stacks.clouds.{cell.cloud}"))
+        if impossible := _impossible(cell, choices):
+            left_out.append(impossible)
             continue
-        facts[cell.name] = {**_planned(cell), **facts_of(cell)}
-        matched = tuple(judgement for judgement in knowledge.judge(facts[cell.name]) if judgement.outcome == "matched")
-        if hindrance := _hindrance(cell, matched):
+        facts[cell.name] = _facts(cell, facts_of)
+        matched = judge(facts[cell.name])
+        if hindrance := _hindrance(cell, facts[cell.name], matched):
             left_out.append(hindrance)
         else:
             warnings[cell.name] = tuple(judgement for judgement in matched if judgement.level == "warning")
@@ -69,22 +82,63 @@ def plan(matrix: Matrix, facts_of: FactsOf) -> Plan:
     if not kept:
         raise _nothing_left(matrix, left_out)
     findings = (*_of_the_run(matrix, kept), *_of_the_knowledge(warnings))
-    return Plan(cells=kept, left_out=tuple(left_out), warnings=findings, facts=facts)
+    return Plan(cells=kept, left_out=tuple(left_out), warnings=findings, facts=facts, kernels=choices)
 
 
-def _planned(cell: Cell) -> dict[str, object]:
-    """What is known of a host because it is made so: an empty data root, the driver set explicitly."""
+def _asked_once(facts_of: FactsOf) -> FactsOf:
+    """A cloud may read files to answer, and what it says of a host hangs on its own axes alone."""
+    known: dict[tuple[str, ...], Mapping[str, object]] = {}
+
+    def facts(cell: Cell) -> Mapping[str, object]:
+        place = (cell.cloud, *(getattr(cell, axis) for axis in axes.OF_THE_CLOUD))
+        if place not in known:
+            known[place] = facts_of(cell)
+        return known[place]
+
+    return facts
+
+
+def _judged_once() -> Callable[[Mapping[str, object]], tuple[Judgement, ...]]:
+    """What matches on some facts. Most cells of a large matrix have the same ones, and judging takes a millisecond."""
+    known: dict[str, tuple[Judgement, ...]] = {}
+
+    def judge(facts: Mapping[str, object]) -> tuple[Judgement, ...]:
+        key = repr(facts)
+        if key not in known:
+            known[key] = tuple(judgement for judgement in knowledge.judge(facts) if judgement.outcome == "matched")
+        return known[key]
+
+    return judge
+
+
+def _facts(cell: Cell, facts_of: FactsOf) -> dict[str, object]:
+    """What is known of a host because it is made so (an empty data root, the driver set explicitly), and of what it is made."""
     made = host_setup.facts(drivers.load(cell.driver), cell.backing_filesystem)
-    return {**made, "data_on_volume": cell.data_placement == "volume"}
+    found = engine_sources.facts(engines.load(cell.engine), facts_of(cell))
+    return {**made, "data_on_volume": cell.data_placement == "volume", **found}
 
 
-def _hindrance(cell: Cell, matched: tuple[Judgement, ...]) -> LeftOut | None:
+def _impossible(cell: Cell, choices: tuple[Choice, ...]) -> LeftOut | None:
+    """A cell that its cloud does not have at all."""
+    if kernels.is_unmet(cell.machine_image):
+        choice = next(each for each in choices if (each.cloud, each.machine_image) == (cell.cloud, cell.machine_image))
+        fix = "ask for a kernel that there is, or name a machine_image"
+        return LeftOut(cell=cell, reason=choice.reason, fix=fix, source="stacks.kernels")
+    if reason := axes.impossible(_values(cell)):
+        return LeftOut(cell=cell, reason=reason, fix=_OTHER_VALUE, source=f"stacks.clouds.{cell.cloud}")
+    return None
+
+
+def _hindrance(cell: Cell, facts: Mapping[str, object], matched: tuple[Judgement, ...]) -> LeftOut | None:
     errors = [judgement for judgement in matched if judgement.level == "error"]
     if errors:
         reason, fix = ("; ".join(dict.fromkeys(texts)) for texts in ([e.text for e in errors], [e.fix for e in errors]))
         return LeftOut(cell=cell, reason=reason, fix=fix, source=", ".join(error.rule for error in errors))
     if reason := axes.unfit(_values(cell)):
         return LeftOut(cell=cell, reason=reason, fix=_OTHER_VALUE, source=f"stacks.drivers, stacks.clouds.{cell.cloud}")
+    if reason := engine_sources.lacking(engines.load(cell.engine), facts):
+        fix = f"use another engine ({', '.join(engines.ENGINES)}), or another machine image"
+        return LeftOut(cell=cell, reason=reason, fix=fix, source=f"stacks.engines.{cell.engine}")
     return None
 
 
@@ -119,44 +173,65 @@ def _nothing_left(matrix: Matrix, left_out: list[LeftOut]) -> InputError:
 def expand(matrix: Matrix) -> tuple[Cell, ...]:
     """Every cell of the matrix, in its order: the combinations of the axes, the last changing fastest, then what `include` adds.
 
-    Raises InputError for a cell that is there twice, an exclusion that drops nothing, a reference that no cell has, or no cell.
+    Two wishes for a kernel that one image fulfils are one cell. Raises InputError for a cell that is written down twice, an
+    exclusion that drops nothing, a reference that no cell has, or no cell.
     """
-    chosen = tuple(_combinations(matrix, "axes", matrix.axes))
+    return _expanded(matrix)[0]
+
+
+def _expanded(matrix: Matrix) -> tuple[tuple[Cell, ...], tuple[Choice, ...]]:
+    """The cells, and what the wishes for kernels gave."""
+    chosen: dict[tuple[str, str], Choice] = {}
+    points = (
+        ("axes", matrix.axes),
+        *((f"include[{i}]", matrix_file.over(matrix.axes, one)) for i, one in enumerate(matrix.include)),
+    )
+    combined = {place: list(_combinations(matrix, place, point, chosen)) for place, point in points}
+    combined["axes"] = _without_excluded(matrix, combined["axes"])
+    cells: dict[Cell, None] = {}
+    cell_of = _cell_of(matrix)
+    for place, point in points:
+        for cell in map(cell_of, combined[place]):
+            if cell in cells and kernels.AXIS not in point:
+                raise InputError(f"the cell {cell.name} is there already", where=matrix.place(place), next_step="remove it here")
+            cells[cell] = None
+    _refuse_unusable(matrix, tuple(cells))
+    return tuple(cells), tuple(chosen.values())
+
+
+def _without_excluded(matrix: Matrix, chosen: list[dict[str, str]]) -> list[dict[str, str]]:
     for index, exclusion in enumerate(matrix.exclude):
         if not any(_matches(values, exclusion) for values in chosen):
             where = matrix.place(f"exclude[{index}]")
             raise InputError("no combination of the axes matches this", where=where, next_step="correct the entry, or remove it")
-    kept = [values for values in chosen if not any(_matches(values, exclusion) for exclusion in matrix.exclude)]
-    cells: dict[Cell, None] = {}
-    for place, combinations in (("axes", kept), *_additions(matrix)):
-        for cell in map(_cell_of(matrix), combinations):
-            if cell in cells:
-                raise InputError(f"the cell {cell.name} is there already", where=matrix.place(place), next_step="remove it here")
-            cells[cell] = None
-    _refuse_unusable(matrix, tuple(cells))
-    return tuple(cells)
+    return [values for values in chosen if not any(_matches(values, exclusion) for exclusion in matrix.exclude)]
 
 
-def _additions(matrix: Matrix) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    for index, addition in enumerate(matrix.include):
-        place = f"include[{index}]"
-        yield place, list(_combinations(matrix, place, {**matrix.axes, **addition}))
-
-
-def _combinations(matrix: Matrix, place: str, point: Point) -> Iterator[dict[str, str]]:
-    names = [axis for axis in AXES if axis in point]
+def _combinations(matrix: Matrix, place: str, point: Point, chosen: dict[tuple[str, str], Choice]) -> Iterator[dict[str, str]]:
+    """Each combination with a value on every axis. `chosen` gets what each wish for a kernel gave."""
+    names = [axis for axis in matrix_file.AXES_OR_KERNEL if axis in point]
     for combination in itertools.product(*(point[axis] for axis in names)):
+        values = dict(zip(names, combination, strict=True))
+        if kernels.AXIS in values:
+            wanted = (values.get("cloud", axes.default_cloud()), values.pop(kernels.AXIS))
+            if wanted not in chosen:
+                chosen[wanted] = kernels.choose(*wanted)
+            values["machine_image"] = chosen[wanted].machine_image
         try:
-            yield axes.filled(dict(zip(names, combination, strict=True)), matrix.disk_size)
+            yield axes.filled(values, matrix.disk_size)
         except LookupError as missing:
             where, axis = matrix.place(place), missing.args[0]
             raise InputError(f"the cloud has no default for {axis}", where=where, next_step=f"name the axis {axis}") from None
 
 
 def _cell_of(matrix: Matrix) -> Callable[[Mapping[str, str]], Cell]:
+    usual: dict[str, dict[str, str]] = {}
+
     def cell(values: Mapping[str, str]) -> Cell:
-        usual = axes.usual(values["cloud"], matrix.disk_size)
-        name, host = cell_names.cell_name(values, usual), cell_names.host_name(values, usual)
+        cloud = values["cloud"]
+        if cloud not in usual:
+            usual[cloud] = axes.usual(cloud, matrix.disk_size)
+        name, host = cell_names.cell_name(values, usual[cloud]), cell_names.host_name(values, usual[cloud])
         fields: dict[str, Any] = dict(values)  # one value per axis: exactly the fields of a cell
         return Cell(name=name, host=host, **fields)
 

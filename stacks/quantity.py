@@ -57,5 +57,5 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def disk_bytes(disk: str) -> int:
-    """Bytes of a disk as the axis has it: its kind, a dash, its size (`loop-8GiB`). Raises ValueError."""
-    return size_bytes(disk.rpartition("-")[2])
+    """Bytes of a disk as the axis has it: its kind, a dash, its size (`loop-8GiB`, `gp3-100GiB+6000iops`). Raises ValueError."""
+    return size_bytes(disk.partition("+")[0].rpartition("-")[2])

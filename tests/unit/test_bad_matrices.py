@@ -16,7 +16,7 @@ EXPECT = re.compile(r"# expect: (?P<part>.+) @ (?P<line>\d+)(?: (?P<key>\S+))?")
 
 def refused(path: Path) -> InputError:
     with pytest.raises(InputError) as caught:
-        plan.expand(matrix.read(path))
+        plan.plan(matrix.read(path), lambda _: {})
     return caught.value
 
 

@@ -1,0 +1,305 @@
+"""Matrix and plan → what the rented hosts cost, per hour and for the run, by the price tables. Pure.
+
+A price that is not in the tables is named, and never counted as nothing: the sum then says "at least".
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bench.errors import InputError
+from bench.records import HostCost
+from stacks import clouds, drivers, hosts, quantity
+from stacks import disk as disks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
+
+    from bench.records import Cell, Load
+    from stacks.cloud import HostRequest
+    from stacks.matrix import Matrix
+    from stacks.plan import Plan
+    from stacks.prices import Figure, Prices
+
+DEPLOY_S = 600.0
+"""Assumed from the first VM that is paid for until the load begins. Not measured: no public cloud was at hand."""
+TAKE_DOWN_S = 300.0
+"""Assumed, as above."""
+OVERHEAD_S = 4.0
+"""Assumed for each trial beside warm-up and window. Measured were 0.2 to 0.5 s from the operator's own machine, 1.5 to 4 s with
+load generators in emulated VMs."""
+LEAST_BILLED_S = 60.0
+"""What clouds that bill by the second bill at least (AWS, GCP, Azure: "per-second billing, one-minute minimum")."""
+
+_HOURS_OF_A_MONTH = 730.0
+"""As clouds reckon: 8760 / 12."""
+_OLD_AFTER_DAYS = 365
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Something that is paid for: `count` times `what` in a region, `per_hour` for all of them together, `run` for the run.
+
+    `as_of` is the day of its price, empty where nobody says.
+    """
+
+    cloud: str
+    region: str
+    count: int
+    what: str
+    per_hour: float
+    run: float
+    currency: str
+    as_of: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sum:
+    """What a cloud takes in a currency, per hour and for the run; `to_expiry` where hosts stand until they end themselves.
+
+    `at_least`: something on that cloud has no price.
+    """
+
+    cloud: str
+    currency: str
+    at_least: bool
+    per_hour: float
+    run: float
+    to_expiry: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the plan's rented hosts cost; empty where none is rented.
+
+    `stands_s` is how long they are assumed to stand. `unknown` names, by cloud, what has no price, `not_counted` what is never
+    reckoned, `old` the tables of more than a year ago, `assumed` what the sums rest on.
+    """
+
+    lines: tuple[Line, ...]
+    sums: tuple[Sum, ...]
+    stands_s: float
+    unknown: Mapping[str, tuple[str, ...]]
+    not_counted: tuple[str, ...]
+    old: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+    @property
+    def rented(self) -> bool:
+        """Whether anything is paid for."""
+        return bool(self.lines or self.unknown)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One thing of one host; equal ones of a region make a line. `name` is that of the price, `units` how many of it."""
+
+    table: str
+    name: str
+    units: float
+    what: str
+
+
+def estimate(matrix: Matrix, plan: Plan, prices: Prices, day: date | None = None) -> Cost:
+    """What the plan costs by these prices on a day, today where none is given: prices of a year before are told to be old."""
+    today = day or datetime.now(UTC).date()
+    counted = Counter(
+        (cloud, request.region, item)
+        for cloud, request in _rented(matrix, plan.cells)
+        for item in _items(request, spot=_is_spot(matrix, cloud))
+    )
+    stands_s = DEPLOY_S + load_s(matrix.load, plan.cells) + TAKE_DOWN_S if counted else 0.0
+    lines: list[Line] = []
+    unknown: dict[str, tuple[str, ...]] = {}
+    old: dict[str, None] = {}
+    for (cloud, region, item), count in counted.items():
+        figure = prices.find(cloud, item.table, region, item.name)
+        if figure is None:
+            unknown[cloud] = (*unknown.get(cloud, ()), f"{count} x {item.what} in {region}")
+            continue
+        lines.append(_line((cloud, region), count, item, figure, stands_s))
+        if _is_old(figure, today):
+            old[f"{cloud} of {figure.as_of}"] = None
+    return Cost(
+        lines=tuple(lines),
+        sums=tuple(_sums(lines, matrix.terms.lifetime_s, unknown)),
+        stands_s=stands_s,
+        unknown=unknown,
+        not_counted=_not_counted(matrix) if counted else (),
+        old=tuple(old),
+        assumed=_assumed(plan.cells, matrix.load) if counted else (),
+    )
+
+
+def load_s(load: Load, cells: Iterable[Cell]) -> float:
+    """How long the load is planned to take. Trials of one machine or region follow one another, those of others run beside them.
+
+    As `bench.lanes` has it: without load generators of their own all trials go through the operator's machine.
+    """
+    apart = Counter(
+        f"{cell.cloud}/{cell.region}"
+        if load.generators is not None and not clouds.load(cell.cloud).features.on_this_machine
+        else "operator"
+        for cell in cells
+    )
+    pass_s = sum(workload.warm_up_s + workload.duration_s + OVERHEAD_S for workload in load.workloads)
+    return max(apart.values(), default=0) * load.blocks * pass_s
+
+
+def insist_on_budget(matrix: Matrix, plan: Plan, prices: Prices) -> None:
+    """Raises InputError where the plan costs more than the matrix allows, or nobody knows whether it does."""
+    if why := over_budget(matrix, plan, prices):
+        step = "allow more, plan fewer cells or blocks, or name prices in a file (--prices FILE): see cowbench plan"
+        raise InputError(why, where=matrix.place("deploy"), next_step=step)
+
+
+def over_budget(matrix: Matrix, plan: Plan, prices: Prices) -> str:
+    """Why the plan may cost more than the matrix allows; empty where it does not, or where there is no budget."""
+    budget, currency = matrix.terms.budget, matrix.terms.currency
+    cost = estimate(matrix, plan, prices)
+    if budget is None or not cost.rented:
+        return ""
+    total, foreign = in_currency(cost, currency, prices.rates)
+    unknown = [*(f"{cloud} has no price of {', '.join(parts)}" for cloud, parts in cost.unknown.items()), *foreign]
+    known = f"the planned run costs {'at least ' if unknown else ''}{_money(total, currency)}"
+    if total > budget:
+        return f"{known}, its budget is {_money(budget, currency)}"
+    if unknown:
+        return f"{known}, and whether {_money(budget, currency)} is enough nobody knows: {'; '.join(unknown)}"
+    return ""
+
+
+def in_currency(cost: Cost, currency: str, rates: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
+    """The run's cost in one currency, and the sums that no rate is known for."""
+    told = {currency: 1.0, **{name: rate for name, rate in rates.items() if name != currency}}
+    total = sum(each.run * told[each.currency] for each in cost.sums if each.currency in told)
+    foreign = [each for each in cost.sums if each.currency not in told]
+    return total, tuple(f"no rate of {each.currency} for {_money(each.run, each.currency)} of {each.cloud}" for each in foreign)
+
+
+def of_hosts(matrix: Matrix, plan: Plan, prices: Prices, taken: Mapping[str, str] | None = None) -> tuple[HostCost, ...]:
+    """What each rented host costs per hour, for `run.json`. `taken` has instance types that came in place of those asked for."""
+    cells: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        cells.setdefault(cell.host, []).append(cell.name)
+    found = []
+    for cloud, asked in _rented(matrix, plan.cells):
+        request = replace(asked, instance_type=(taken or {}).get(asked.instance_type, asked.instance_type))
+        items = [
+            (item, prices.find(cloud, item.table, request.region, item.name))
+            for item in _items(request, spot=_is_spot(matrix, cloud))
+        ]
+        currency = next((figure.currency for _, figure in items if figure), "")
+        known = [(item, figure) for item, figure in items if figure and figure.currency == currency]
+        found.append(
+            HostCost(
+                host=request.name,
+                cloud=cloud,
+                region=request.region,
+                instance_type=request.instance_type,
+                cells=tuple(cells.get(request.name, ())),
+                per_hour=sum(_per_hour(figure, item) for item, figure in known),
+                currency=currency,
+                unknown=tuple(item.what for item, figure in items if not figure or figure.currency != currency),
+                as_of=min((str(figure.as_of) for _, figure in known if figure.as_of), default=""),
+            )
+        )
+    return tuple(found)
+
+
+def _money(amount: float, currency: str) -> str:
+    digits = 2 if amount <= 0 or amount >= 1 else 2 - math.floor(math.log10(amount))
+    return f"{amount:.{min(digits, 6)}f} {currency}"
+
+
+def _rented(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[tuple[str, HostRequest]]:
+    """Every host that an account is charged for, with its cloud."""
+    charged = [cell for cell in cells if clouds.load(cell.cloud).features.needs_account]
+    for cloud, requests in hosts.by_cloud("plan", charged, matrix.load.generators).items():
+        yield from ((cloud, request) for request in requests)
+
+
+def _is_spot(matrix: Matrix, cloud: str) -> bool:
+    return matrix.terms.spot and clouds.load(cloud).features.sells_spot
+
+
+def _items(request: HostRequest, *, spot: bool) -> Iterator[_Item]:
+    """What is paid for one host: the VM, its data disks, its public address."""
+    kind = request.instance_type
+    yield _Item("spot_hour" if spot else "instance_hour", kind, 1, f"{kind} spot" if spot else kind)
+    yield _Item("address_hour", "", 1, "public address")
+    disk = disks.read(request.disk)
+    count = 2 if drivers.load(request.driver).wants_whole_disk else 1
+    size = f"{disk.kind}-{quantity.size_text(disk.size_bytes)}"
+    for _ in range(count):
+        yield _Item("disk_gib_month", disk.kind, disk.size_bytes / _GIB, size)
+        if disk.iops is not None:
+            yield _Item("iops_month", disk.kind, disk.iops, f"{disk.iops} IOPS of {disk.kind}")
+        if disk.bytes_per_s is not None:
+            mib_per_s = disk.bytes_per_s // _MIB
+            yield _Item("throughput_mib_month", disk.kind, mib_per_s, f"{mib_per_s} MiB/s of {disk.kind}")
+
+
+def _per_hour(figure: Figure, item: _Item) -> float:
+    price = max(0.0, item.units - figure.free) * figure.amount
+    return price / _HOURS_OF_A_MONTH if item.table.endswith("_month") else price
+
+
+def _line(place: tuple[str, str], count: int, item: _Item, figure: Figure, stands_s: float) -> Line:
+    per_hour = count * _per_hour(figure, item)
+    return Line(
+        cloud=place[0],
+        region=place[1],
+        count=count,
+        what=item.what,
+        per_hour=per_hour,
+        run=per_hour * _billed_s(stands_s, figure.billing_step_s) / 3600,
+        currency=figure.currency,
+        as_of=str(figure.as_of or ""),
+        source=figure.source,
+    )
+
+
+def _billed_s(stands_s: float, step_s: int) -> float:
+    return math.ceil(max(stands_s, LEAST_BILLED_S) / step_s) * step_s
+
+
+def _sums(lines: Iterable[Line], lifetime_s: float, unknown: Mapping[str, object]) -> Iterator[Sum]:
+    by: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        by.setdefault((line.cloud, line.currency), []).append(line)
+    for (cloud, currency), mine in by.items():
+        per_hour = sum(line.per_hour for line in mine)
+        run = sum(line.run for line in mine)
+        yield Sum(
+            cloud=cloud,
+            currency=currency,
+            at_least=cloud in unknown,
+            per_hour=per_hour,
+            run=run,
+            to_expiry=per_hour * lifetime_s / 3600,
+        )
+
+
+def _is_old(figure: Figure, today: date) -> bool:
+    return figure.as_of is not None and (today - figure.as_of).days > _OLD_AFTER_DAYS
+
+
+def _not_counted(matrix: Matrix) -> tuple[str, ...]:
+    load = "load goes over the network to this machine" if matrix.load.generators is None else "control traffic alone"
+    return (f"egress ({load})", "disks that the machine images boot from", "taxes and discounts")
+
+
+def _assumed(cells: Iterable[Cell], load: Load) -> tuple[str, ...]:
+    minutes = [f"{seconds / 60:.0f} min" for seconds in (DEPLOY_S, load_s(load, cells), TAKE_DOWN_S)]
+    stands = f"{minutes[0]} until the load begins, {minutes[1]} of load with {OVERHEAD_S:g} s for each trial beside its own time"
+    billed = f"billed from {LEAST_BILLED_S:.0f} s on, by the second where the table says nothing else"
+    return (f"{stands}, {minutes[2]} to take it down", f"{billed}; a month has {_HOURS_OF_A_MONTH:.0f} h")

@@ -22,6 +22,9 @@ PRACTICAL = 0.03
 SAMPLES_BEYOND = 10
 """A latency quantile is given only where at least this many samples lie beyond it: fewer, and it is the story of a few ops."""
 
+CREW_PORT = 5557
+"""Where the master of several load generators listens, on their private network: Locust's own choice."""
+
 AXES = (
     "cloud",
     "region",
@@ -306,6 +309,25 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostCost:
+    """What a rented host costs while it stands, by the price tables at hand when the run began.
+
+    `per_hour` is in `currency`, a lower bound where `unknown` names something without a price. `as_of` is the day of the oldest
+    price in it, empty where nobody says. `cells` are those on the host, none on a load generator.
+    """
+
+    host: str
+    cloud: str
+    region: str
+    instance_type: str
+    cells: tuple[str, ...]
+    per_hour: float
+    currency: str
+    unknown: tuple[str, ...]
+    as_of: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One campaign over some targets: everything needed to judge or repeat it. On disk `run.json`."""
 
@@ -327,6 +349,12 @@ class Run:
     findings: tuple[Finding, ...]
     generators: tuple[GeneratorHost, ...] = ()
     clocks: tuple[ClockReading, ...] = ()
+    costs: tuple[HostCost, ...] = ()
+    """Of the hosts that are paid for; none where nothing is."""
+    stood_since: str = ""
+    """When the stack's deployment began, ISO 8601; empty where that was not noted. Hosts are paid for from then on."""
+    ended_at: str = ""
+    """When the last check of the complete run was done, ISO 8601; empty before."""
 
 
 @dataclass(frozen=True, kw_only=True)

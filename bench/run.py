@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.campaign import MakeGenerator, Measures
-    from bench.records import Cell, GeneratorHost, LeftOut, Load, Reference, Target
+    from bench.records import Cell, GeneratorHost, HostCost, LeftOut, Load, Reference, Target
 
 __all__ = ["Status", "operator", "perform", "start", "versions"]
 
@@ -44,17 +44,19 @@ def start(
     versions: Mapping[str, str],
     operator: Mapping[str, str],
     check_first: bool = True,
+    costs: Sequence[HostCost] = (),
+    stood_since: str = "",
 ) -> Path:
     """Checks the targets, makes the schedule and the run folder below `runs`, and returns the folder.
 
     A cell with an error finding is not measured; its finding stays in the run. `generators` are the hosts that the load comes
-    from, if any. Raises DeployError where no cell is left or the disk has no room, InputError for a folder that cannot be
-    written, and where the stack's generators are not what the load asks for.
+    from, if any. `costs` and `stood_since` as in `bench.records.Run`. Raises DeployError where no cell is left or the disk has
+    no room, InputError for a folder that cannot be written, and where the stack's generators are not what the load asks for.
     """
     _insist_on_generators(load, targets, generators)
     findings = checks.look("before", Evidence(targets=tuple(targets), workloads=load.workloads)) if check_first else ()
     cells = _measurable(targets, findings)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = _now()
     run = Run(
         schema=RUN_SCHEMA,
         run_id=store.new_run_id(now, stack),
@@ -73,6 +75,8 @@ def start(
         operator=dict(operator),
         findings=findings,
         generators=tuple(generators),
+        costs=tuple(costs),
+        stood_since=stood_since,
     )
     return store.create(runs, run)
 
@@ -168,7 +172,11 @@ def _conclude(
         parts = store.samples(folder, results)
     except InputError as error:
         lost = [Finding(check="store", level="error", cell="", text=f"{error.where}: {error.what}", fix=error.next_step)]
-    return store.note(folder, *lost, *checks.look_after(run, results, parts, again), state="complete")
+    return store.note(folder, *lost, *checks.look_after(run, results, parts, again), state="complete", ended_at=_now())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _interrupted(folder: Path, run: Run) -> Interrupted:

@@ -116,13 +116,20 @@ def note(
     *findings: Finding,
     clocks: Sequence[ClockReading] = (),
     state: Literal["running", "interrupted", "complete"] | None = None,
+    ended_at: str = "",
 ) -> Run:
-    """Adds findings and readings of clocks to the run on disk, where they survive a kill; sets its state if one is given.
+    """Adds findings and readings of clocks to the run on disk, where they survive a kill; sets its state and end where given.
 
     Returns the run.
     """
     run = read(folder)
-    noted = replace(run, findings=(*run.findings, *findings), clocks=(*run.clocks, *clocks), state=state or run.state)
+    noted = replace(
+        run,
+        findings=(*run.findings, *findings),
+        clocks=(*run.clocks, *clocks),
+        state=state or run.state,
+        ended_at=ended_at or run.ended_at,
+    )
     update(folder, noted)
     return noted
 

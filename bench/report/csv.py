@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.host_words import image_name
 from bench.records import AXES, Estimate
-from bench.report import Report
+from bench.report import Report, cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def render(run: Run, summary: Summary) -> str:
     writer.writeheader()
     axes = {cell.name: {axis: image_name(getattr(cell, axis)) for axis in AXES} for cell in run.plan}
     found = {one.cell.name: {"kernel": one.host.kernel, "engine_version": one.host.engine_version} for one in run.targets}
-    for row in (*_measured(summary), *map(_compared, summary.comparisons)):
+    for row in (*_measured(summary), *_priced(run, summary), *map(_compared, summary.comparisons)):
         cell = str(row["cell"])
         writer.writerow({"run_id": run.run_id} | axes.get(cell, {}) | found.get(cell, {}) | row)
     return out.getvalue()
@@ -46,6 +46,12 @@ def _measured(summary: Summary) -> Iterator[dict[str, object]]:
     for cell in summary.cells:
         for name, unit, value in _metrics(cell):
             yield {"workload": cell.workload, "cell": cell.cell, "metric": name, "unit": unit} | _stamp(cell) | _fields(value)
+
+
+def _priced(run: Run, summary: Summary) -> Iterator[dict[str, object]]:
+    for cell, name, currency, value in cost.priced(run, summary):
+        unit = f"{currency}/{'TB' if name == 'cost_per_tb' else '10^6 ops'}"
+        yield {"workload": cell.workload, "cell": cell.cell, "metric": name, "unit": unit} | _stamp(cell) | _fields(value)
 
 
 def _metrics(cell: CellSummary) -> Iterator[tuple[str, str, Estimate | int | None]]:

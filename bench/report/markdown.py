@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report import Report, circumstances, driving, kernels, machines, reading, tables, words
+from bench.report import Report, circumstances, cost, driving, kernels, machines, reading, tables, words
 from bench.report.characters import printable
 from bench.report.labels import places, reference_label, workloads
 from bench.report.phrases import counted
@@ -26,6 +26,7 @@ def render(run: Run, summary: Summary) -> str:
     for workload in workloads(run, summary):
         parts += _workload(run, summary, workload)
     parts += _running(run, summary)
+    parts += _costs(run, summary)
     parts += _section("Cells left out", circumstances.left_out(run))
     parts += _section("Findings", circumstances.findings(run, summary), otherwise="The checks found nothing to say.")
     parts += _how_to_read(run, summary)
@@ -98,6 +99,20 @@ def _running(run: Run, summary: Summary) -> Iterable[str]:
         yield "Client CPU: what the load generator used of one core, median over sound trials. Near 100 % it is the limit."
         yield from _table(used)
     yield from _table(driving.driven(run))
+
+
+def _costs(run: Run, summary: Summary) -> Iterable[str]:
+    if not (facts := cost.facts(run, summary)):
+        return
+    yield "## What it cost"
+    yield _pairs(facts)
+    if hosts := cost.by_host(run):
+        yield "### By host"
+        yield from _table(hosts)
+    if rates := cost.at_its_rate(run, summary):
+        yield "### At the rate that each cell served"
+        yield cost.AT_ITS_RATE
+        yield from _table(rates)
 
 
 def _how_to_read(run: Run, summary: Summary) -> Iterable[str]:

@@ -113,6 +113,12 @@ def size(size_bytes: int) -> str:
     return f"{value:.0f} {_BINARY[power]}" if value == int(value) else f"{value:.3g} {_BINARY[power]}"
 
 
+def money(amount: float, currency: str) -> str:
+    """Print an amount with two decimals, and with three digits of what is below one: "0.202 USD"."""
+    digits = 2 if amount <= 0 or amount >= 1 else 2 - math.floor(math.log10(amount))
+    return f"{number(amount, min(digits, 6))} {currency}"
+
+
 def duration(seconds: float) -> str:
     """Print a length of time as "45 s", "12 min 5 s" or "1 h 20 min"."""
     whole = round(seconds)

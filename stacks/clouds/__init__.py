@@ -7,6 +7,12 @@ from stacks.cloud import Cloud
 CLOUDS = (
     "local",
     "qemu",
+    "aws",
+    "gcp",
+    "azure",
+    "openstack",
+    "hetzner",
+    "digitalocean",
 )
 
 

@@ -121,6 +121,27 @@ def _reconnected(evidence: Evidence) -> Evidence:
     return replace(evidence, results=tuple(replace(each, reconnects=each.trial.index % 2) for each in evidence.results))
 
 
+def _reclaimed(evidence: Evidence) -> Evidence:
+    """The first host is a spot VM that went after two thirds of the run, and does not answer."""
+    first, *others = evidence.targets
+    spot = replace(first, host=replace(first.host, virtualization="aws m7i.large spot, kvm"))
+    cell = first.cell.name
+    results = tuple(
+        replace(each, samples=0, parts=(), problem="prepare failed: no route to host")
+        if each.trial.cell == cell and each.trial.block > 3
+        else each
+        for each in evidence.results
+    )
+    parts = {name for each in results for name in each.parts}
+    return replace(
+        evidence,
+        targets=(spot, *others),
+        results=results,
+        parts=tuple(part for part in evidence.parts if part.name in parts),
+        now={first.cell.host: "the host does not answer"},
+    )
+
+
 FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     "server_answers": (_nobody_there, "does not answer"),
     "driver_in_use": (lambda evidence: _planned(evidence, driver="overlay2"), "planned storage driver overlay2, in use is btrfs"),
@@ -150,6 +171,7 @@ FAULTS: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     "clock": (_skewed, "400 s from that of the operator's machine"),
     "engine_survived": (_dead_engine, "could not be asked"),
     "kernel_log": (_full_pool, "the thin pool is full"),
+    "spot_reclaimed": (_reclaimed, "the last 2 of 6 trials were not measured (prepare failed: no route to host)"),
     "reconnected": (_reconnected, "6 connections to load generators were lost and made again, in 6 of 12 trials"),
 }
 """For each check what makes sound evidence unsound, and words that it then says."""

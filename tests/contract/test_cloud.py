@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import sys
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,27 +15,58 @@ import pytest
 from bench import knowledge
 from bench.errors import InputError
 from bench.records import AXES, Generators
-from stacks import axes, clouds, deploy, hosts
+from stacks import axes, clouds, deploy, disk, distributions, drivers, hosts, labels, plan, policy
+from stacks.terms import Settled
 from tests.cells import cell
+from tests.contract import seventh_cloud
 from tests.registry import files_of, folder, modules
+from tests.unit import renting
 
 if TYPE_CHECKING:
-    from stacks.cloud import Cloud
+    from bench.records import Cell
+    from stacks.cloud import Cloud, HostRequest
 
 
-NOTHING = deploy.Wanted(images={})
+SETTLED = Settled(
+    owner="ann",
+    operator="203.0.113.7/32",
+    expires_at=1_900_000_000,
+    lifetime_s=3600,
+    spot=False,
+    # The form of Azure's, which its program takes apart; the others pass on whatever they were told.
+    image_ids={
+        f"{name}/{usual['region']}/{usual['machine_image']}": "Debian:debian-12:12-gen2:1.0.0"
+        for name in clouds.CLOUDS
+        if (usual := axes.usual(name, ""))
+    },
+)
+WANTED = deploy.Wanted(images={}, settled=SETTLED)
+TWO_GENERATORS = Generators(count=2, instance_type="", machine_image="")
+
+PRIVATE = tuple(ipaddress.IPv4Network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""RFC 1918. The operator's address above is of a range for documentation, which Python calls private too."""
+
+HOSTS = frozenset({"EngineHost", "VirtualMachine", "RentedHost"})
+"""What a host is to the rest of the program, whatever its cloud makes for it."""
 
 
 class Recorder(pulumi.runtime.Mocks):
-    """Remembers what was registered, and answers with the inputs."""
+    """Remembers what was registered, and answers with the inputs and with what only a cloud can know."""
 
     def __init__(self) -> None:
         self.registered: list[pulumi.runtime.MockResourceArgs] = []
 
+    def of_clouds(self) -> list[pulumi.runtime.MockResourceArgs]:
+        """What an account would be asked for."""
+        return [args for args in self.registered if not args.typ.startswith(("pulumi", "cowbench"))]
+
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
-        return f"{args.name}-id", {
+        # Some clouds number what they make, and their programs count on it.
+        return str(1000 + len(self.registered)), {
+            **OUTPUTS_OF_CLOUDS,
             **args.inputs,
+            **_with_addresses(args.inputs),
             "engine_url": "unix:///x",
             "reach": ["sh", "-c"],
             "addresses": {"": {"bind": "10.77.0.1", "endpoint": "", "private": "10.77.0.1"}},
@@ -47,10 +81,48 @@ class Recorder(pulumi.runtime.Mocks):
         }
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        return dict(args.args), None
+        return {"id": "found", **args.args}, []
 
 
-@pytest.fixture(params=clouds.CLOUDS)
+OUTPUTS_OF_CLOUDS = {
+    **dict.fromkeys(("publicIp", "ipv4Address", "address", "ipAddress", "accessIpV4"), "198.51.100.9"),
+    **dict.fromkeys(("privateIp", "ipv4AddressPrivate"), "10.7.0.9"),
+    "allFixedIps": ["10.7.0.9"],
+    "fingerprint": "aa:bb",
+    "ipRange": "10.7.0.0/20",
+}
+"""Names that the clouds' SDKs have for what is known once a VM stands; addresses are of the range for documentation."""
+
+
+def _with_addresses(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Addresses where an SDK tells them within a list of what it was given."""
+    cards = [
+        {
+            **card,
+            "networkIp": "10.7.0.9",
+            "accessConfigs": [{**each, "natIp": "198.51.100.9"} for each in card.get("accessConfigs", [])],
+        }
+        for card in inputs.get("networkInterfaces", [])
+        if isinstance(card, dict)
+    ]
+    configurations = [{**each, "privateIPAddress": "10.7.0.9"} for each in inputs.get("ipConfigurations", [])]
+    return {
+        **({"networkInterfaces": cards} if cards else {}),
+        **({"ipConfigurations": configurations} if configurations else {}),
+    }
+
+
+def _is_inside(source: str) -> bool:
+    return any(ipaddress.IPv4Network(source).subnet_of(each) for each in PRIVATE)
+
+
+@pytest.fixture(autouse=True)
+def _seventh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud that was made up: the one file, and the one line."""
+    monkeypatch.setitem(sys.modules, "stacks.clouds.seventh", seventh_cloud)
+
+
+@pytest.fixture(params=(*clouds.CLOUDS, "seventh"))
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     return clouds.load(request.param)
 
@@ -97,7 +169,52 @@ def test_a_host_that_fits_nowhere_is_refused_before_it_is_made(cloud: Cloud) -> 
 
     assert cloud.room(()) == ""
     # Nobody has the memory for these, and a cloud that does not have to care says nothing.
-    assert cloud.room(requests * 100_000) or not cloud.features.chooses_kernel
+    assert cloud.room(requests * 100_000) or not (cloud.features.chooses_kernel and cloud.features.on_this_machine)
+
+
+def test_a_disk_that_cannot_be_had_is_left_out_of_the_plan_and_refused_before_it_is_made(cloud: Cloud) -> None:
+    if cloud.account is None:
+        return
+    # No cloud sells the speed of all its disks: that of local ones, or of the cheapest, comes with their size or their VM.
+    sized = [disk.read(offered) for offered in cloud.axes["disk"] or ()]
+    fast = [disk.text(each) for one in sized for each in (replace(one, iops=6000), replace(one, bytes_per_s=250 << 20))]
+    planned = plan.plan(renting.wanted({"cloud": (cloud.name,), "disk": (cloud.default_disk, *fast)}), plan.facts_of)
+
+    assert planned.left_out
+    for each in planned.left_out:
+        assert each.reason
+        assert each.fix
+        assert each.source == f"stacks.clouds.{cloud.name}"
+        assert ": " in cloud.room(_hosts_of(each.cell))
+    assert {cloud.room(_hosts_of(each)) for each in planned.cells} == {""}
+    assert cloud.default_disk in {each.disk for each in planned.cells}
+
+
+def test_local_disks_are_left_out_of_the_plan_where_the_type_of_vm_has_none(cloud: Cloud) -> None:
+    local = [offered for offered in cloud.axes["disk"] or () if offered.startswith("nvme-")]
+    if cloud.account is None or not local:
+        return
+    planned = plan.plan(renting.wanted({"cloud": (cloud.name,), "disk": (cloud.default_disk, *local)}), plan.facts_of)
+
+    # Some clouds add them to their usual type. Then a VM has them, and nothing speaks against the cell.
+    for each in planned.left_out:
+        assert cloud.defaults["instance_type"] in each.reason
+    assert {each.disk for each in planned.cells} | {each.cell.disk for each in planned.left_out} == {cloud.default_disk, *local}
+
+
+@pytest.mark.parametrize("driver", drivers.DRIVERS)
+def test_what_is_usual_can_be_had_with_every_driver(cloud: Cloud, driver: str) -> None:
+    values = axes.filled({"cloud": cloud.name, "driver": driver}, "")
+
+    assert axes.impossible(values) == ""
+    if cloud.account is not None:
+        generators = Generators(count=2, instance_type="", machine_image="")
+        (requests,) = hosts.by_cloud("contract", (cell(driver, cloud=cloud.name),), generators).values()
+        assert cloud.room(requests) == ""
+
+
+def _hosts_of(one: Cell) -> tuple[HostRequest, ...]:
+    return tuple(request for request, _ in hosts.targets("contract", (one,), None))
 
 
 def test_every_problem_says_what_to_do(cloud: Cloud) -> None:
@@ -107,21 +224,22 @@ def test_every_problem_says_what_to_do(cloud: Cloud) -> None:
 @pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
 def test_cells_that_differ_in_placement_share_one_host(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
     cells = (cell(cloud=cloud.name), cell(placement="volume", cloud=cloud.name))
-    deployed = deploy.deploy(cells, "contract", NOTHING)
+    deployed = deploy.deploy(cells, "contract", WANTED)
 
     def judge(_: object) -> None:
-        kinds = Counter(args.typ.rsplit(":", 1)[-1] for args in recorder.registered)
+        ours = [args for args in recorder.registered if args not in recorder.of_clouds()]
+        kinds = Counter(args.typ.rsplit(":", 1)[-1] for args in ours)
         assert kinds.pop("Container") == 2
         assert kinds.pop("Credential") == 1
-        assert kinds.pop("SshKey", 0) == cloud.features.reached_by_ssh
-        assert list(kinds.values()) == [1]
+        assert kinds["SshKey"] >= cloud.features.reached_by_ssh
+        assert sum(count for kind, count in kinds.items() if kind in HOSTS) == 1
 
     return deployed.targets.apply(judge)
 
 
 @pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
 def test_no_target_carries_a_secret(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
-    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract", NOTHING)
+    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract", WANTED)
 
     def judge(targets: dict[str, Any]) -> None:
         assert recorder.registered
@@ -134,7 +252,7 @@ def test_no_target_carries_a_secret(cloud: Cloud, recorder: Recorder) -> pulumi.
 
 @pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
 def test_what_a_host_is_told_at_its_first_boot_holds_no_secret(cloud: Cloud, recorder: Recorder) -> pulumi.Output[None]:
-    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract", NOTHING)
+    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract", WANTED)
 
     def judge(_: object) -> None:
         told = [str({**args.inputs, "private_key": ""}) for args in recorder.registered]
@@ -148,7 +266,7 @@ def test_load_comes_from_hosts_of_its_own_where_the_cloud_has_a_network(
     cloud: Cloud, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> pulumi.Output[None] | None:
     monkeypatch.setattr("stacks.image.ensure", lambda name: SimpleNamespace(content_digest=f"sha256:{name}"))
-    wanted = deploy.Wanted(images={}, generators=Generators(count=2, instance_type="", machine_image=""))
+    wanted = replace(WANTED, generators=TWO_GENERATORS)
     if not cloud.features.private_network:
         with pytest.raises(InputError, match="has no hosts for load generators"):
             deploy.deploy((cell(cloud=cloud.name),), "contract", wanted)
@@ -159,5 +277,88 @@ def test_load_comes_from_hosts_of_its_own_where_the_cloud_has_a_network(
         made = [args for args in recorder.registered if args.typ.endswith(":LoadGenerator")]
         assert len(made) == len(targets["generators"]) == 2
         assert {each["cloud"] for each in targets["generators"]} == {cloud.name}
+
+    return deployed.targets.apply(judge)
+
+
+def test_a_cloud_with_an_account_can_be_asked_what_is_in_it(cloud: Cloud) -> None:
+    assert (cloud.account is not None) == cloud.features.needs_account
+
+
+def test_its_images_are_distributions_that_are_known(cloud: Cloud) -> None:
+    assert cloud.account is None or set(cloud.account.images) <= set(distributions.names())
+
+
+def test_it_knows_its_own_words_for_the_failures_that_can_be_helped(cloud: Cloud) -> None:
+    assert cloud.account is None or set(cloud.account.failures) >= {"throttled", "capacity", "quota", "credentials_expired"}
+
+
+@pytest.mark.parametrize("generators", [None, TWO_GENERATORS])
+@pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
+def test_nothing_that_it_makes_breaks_a_rule(
+    cloud: Cloud, recorder: Recorder, generators: Generators | None, monkeypatch: pytest.MonkeyPatch
+) -> pulumi.Output[None] | None:
+    monkeypatch.setattr("stacks.image.ensure", lambda name: SimpleNamespace(content_digest=f"sha256:{name}"))
+    if generators is not None and not cloud.features.private_network:
+        return None
+    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract", replace(WANTED, generators=generators))
+
+    def judge(_: object) -> None:
+        meanings = cloud.account.meanings if cloud.account else {}
+        broken = [(args.name, policy.judge(args.typ, args.inputs, meanings)) for args in recorder.of_clouds()]
+        assert [(name, violations) for name, violations in broken if violations] == []
+        assert bool(broken) == cloud.features.needs_account
+
+    return deployed.targets.apply(judge)
+
+
+@pytest.mark.parametrize("generators", [None, TWO_GENERATORS])
+@pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
+def test_only_the_operator_comes_in_by_ssh_and_servers_are_open_to_whom_they_should_be(
+    cloud: Cloud, recorder: Recorder, generators: Generators | None, monkeypatch: pytest.MonkeyPatch
+) -> pulumi.Output[None] | None:
+    monkeypatch.setattr("stacks.image.ensure", lambda name: SimpleNamespace(content_digest=f"sha256:{name}"))
+    if cloud.account is None:
+        return None
+    meanings = cloud.account.meanings
+    only = cell(cloud=cloud.name)
+    ((request, _),) = hosts.targets("contract", (only,), generators)
+    (port,) = request.ports[only.name]
+    deployed = deploy.deploy((only,), "contract", replace(WANTED, generators=generators))
+
+    def judge(_: object) -> None:
+        opened = [opening for args in recorder.of_clouds() for opening in meanings[args.typ](args.inputs).opens]
+        to_ssh = {opening.source for opening in opened if opening.first_port <= 22 <= opening.last_port}
+        to_server = {opening.source for opening in opened if opening.first_port <= port <= opening.last_port}
+        # Some clouds have no firewall between the hosts of a network of one's own, and say so.
+        assert {source for source in to_ssh if not _is_inside(source)} == {SETTLED.operator}
+        assert to_server
+        assert (SETTLED.operator in to_server) == (generators is None)
+        assert {each.last_port - each.first_port for each in opened if not _is_inside(each.source)} == {0}
+
+    return deployed.targets.apply(judge)
+
+
+@pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
+def test_hosts_of_one_zone_share_a_network_and_every_host_is_told_its_end(
+    cloud: Cloud, recorder: Recorder
+) -> pulumi.Output[None] | None:
+    if cloud.account is None:
+        return None
+    one, two = cell(cloud=cloud.name), replace(cell("vfs", cloud=cloud.name), name="another", host="another")
+    deployed = deploy.deploy((one, two), "contract", WANTED)
+    meanings = cloud.account.meanings
+
+    def judge(_: object) -> None:
+        kinds = Counter(args.typ for args in recorder.of_clouds())
+        vms = [args for args in recorder.of_clouds() if meanings[args.typ](args.inputs).user_data]
+        assert len(vms) == 2
+        # Beside the VMs and what each has of its own there is what both share, made once.
+        assert 1 in kinds.values()
+        for args in vms:
+            meaning = meanings[args.typ](args.inputs)
+            assert "end-of-life" in meaning.user_data
+            assert meaning.labels is not None
+            assert labels.expires_at(meaning.labels) == SETTLED.expires_at
 
     return deployed.targets.apply(judge)

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
 
 from bench import lanes, reach, store, turns
+from bench.host_words import is_spot
 from bench.records import Finding, TrialResult
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Campaign:
         self._tell("prepare")
         self._load(target)
         if problem := generator.prepare(target, self._workload(trial)):
-            return _without_samples(trial, f"prepare failed: {problem}")
+            return _without_samples(trial, f"prepare failed: {problem}{self._on_spot(target)}")
         settled = self._settle()
         self._load(target)
         self._tell("measure")
@@ -166,7 +167,13 @@ class Campaign:
         started_at = _now()
         result = generator.measure(trial, target, on_progress)
         stamps = result.stamps if settled or result.problem else (*result.stamps, "unsettled")
-        return replace(result, started_at=started_at, stamps=stamps)
+        problem = result.problem and f"{result.problem}{self._on_spot(target)}"
+        return replace(result, started_at=started_at, stamps=stamps, problem=problem)
+
+    def _on_spot(self, target: Target) -> str:
+        """Words for a problem: where a host may be taken away at any time, that is the likeliest reason."""
+        hosts = [target.host, *(each.host for each in self._hosts(target))]
+        return " (on a spot VM: its cloud may have taken it away)" if any(map(is_spot, hosts)) else ""
 
     def _load(self, target: Target) -> None:
         """Notes that the target and what drives it are about to write."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import CowbenchError
+from bench.host_words import is_spot
 from bench.records import Finding
 
 if TYPE_CHECKING:
@@ -113,6 +114,29 @@ def stamped(evidence: Evidence, stamp: str, say: Callable[[tuple[TrialResult, ..
         for (cell, workload), group in sorted(groups.items())
         if (bad := tuple(result for result in group if stamp in result.stamps))
     )
+
+
+def reclaimed(evidence: Evidence) -> dict[str, tuple[str, tuple[TrialResult, ...]]]:
+    """By cell, the spot VM that went while it was measured, and the trials at the end that have no samples for it.
+
+    Of the VMs that do not answer after the load: that of the cell itself, and those that its load came from.
+    """
+    silent = {host for host, found in evidence.now.items() if isinstance(found, str)}
+    found = {}
+    for target in evidence.targets:
+        place = (target.cell.cloud, target.cell.region)
+        drivers = [(each.name, each.host) for each in evidence.generators if (each.cloud, each.region) == place]
+        gone = [name for name, facts in ((target.cell.host, target.host), *drivers) if name in silent and is_spot(facts)]
+        lost = _last_without_samples([result for result in evidence.results if result.trial.cell == target.cell.name])
+        if gone and lost:
+            found[target.cell.name] = (gone[0], lost)
+    return found
+
+
+def _last_without_samples(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
+    in_order = sorted(results, key=lambda result: result.trial.index)
+    measured = [at for at, result in enumerate(in_order) if not result.problem]
+    return tuple(in_order[measured[-1] + 1 if measured else 0 :])
 
 
 _TRIALS = """CREATE TABLE trials (

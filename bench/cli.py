@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,9 @@ StackName = Annotated[str, typer.Option("--stack", help="Name of the stack; the 
 NewStackName = Annotated[str, typer.Option("--stack", help="Name of the stack; one of its own when left out.")]
 StandingStackName = Annotated[str, typer.Option("--stack", help="Name of the stack; may be left out when only one stands.")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.")]
+PricesFile = Annotated[
+    Path | None, typer.Option("--prices", help="Prices of your own (TOML): each wins over ours.", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 _SILENCE_S = 30.0
@@ -36,83 +40,79 @@ _SILENCE_S = 30.0
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Show what this machine can run, and why not the rest."""
+def doctor(
+    cloud: Annotated[str, typer.Option("--cloud", help="Try this cloud's account: credentials, region, zones, images.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what this machine can run, and why not the rest; with --cloud whether that account can be used."""
     from stacks import doctor as examination
 
-    abilities = examination.examine()
+    abilities = examination.examine_account(cloud) if cloud else examination.examine()
     if as_json:
         steps.print_json([asdict(ability) for ability in abilities])
-        return
-    screen = steps.screen_for()
-    for ability in abilities:
-        screen.say(
-            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<26}{ability.reason}",
-            "" if ability.works else "yellow",
-        )
-        if ability.fix:
-            screen.say(f"{'':38}next: {ability.fix}", "dim")
+    else:
+        steps.show_abilities(steps.screen_for(), abilities)
+    if cloud and not all(ability.works for ability in abilities):
+        raise typer.Exit(DeployError.exit_code)
 
 
 @app.command()
-def plan(matrix: MatrixFile, as_json: AsJson = False) -> None:
-    """Show the cells of a matrix, and those left out with the reason. Nothing is created."""
+def plan(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None, as_json: AsJson = False) -> None:
+    """Show the cells of a matrix with their kernels and what they cost, and those left out with the reason. Makes nothing."""
+    from stacks import cost, plan_document
+    from stacks import prices as price_tables
+
     wanted, planned = steps.read_plan(matrix)
+    tables = price_tables.read(prices)
+    costs = cost.estimate(wanted, planned, tables)
+    images = plan_document.images(steps.stack_of(stack, wanted), planned.cells)
     if as_json:
-        steps.print_json(
-            {
-                "matrix": wanted.name,
-                "cells": steps.plain(planned.cells),
-                "left_out": steps.plain(planned.left_out),
-                "warnings": steps.plain(planned.warnings),
-            }
-        )
+        steps.print_json(plan_document.document(wanted, planned, costs, images))
         return
     screen = steps.screen_for()
     display.show_plan(screen, wanted, planned)
+    display.show_images(screen, images)
+    display.show_cost(screen, wanted, costs, cost.over_budget(wanted, planned, tables))
     display.show_warnings(screen, planned)
 
 
 @app.command()
 def preview(matrix: MatrixFile, stack: StackName = "") -> None:
     """Show what `up` would create, change or delete."""
-    from stacks import lifecycle
-
     wanted, planned = steps.read_plan(matrix)
-    changes = lifecycle.preview(
-        steps.stack_of(stack, wanted), planned.cells, steps.wanted_of(wanted), display.step_lines(steps.screen_for())
-    )
+    changes = steps.preview(steps.screen_for(), steps.stack_of(stack, wanted), wanted, planned)
     steps.screen_for().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
 
 
 @app.command()
-def up(matrix: MatrixFile, stack: StackName = "", as_json: AsJson = False) -> None:
-    """Deploy the matrix and leave it standing. A second call changes nothing."""
-    from stacks import lifecycle, ownership
+def up(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None, as_json: AsJson = False) -> None:
+    """Deploy the matrix and leave it standing. A second call changes nothing, and makes up for a cloud that failed."""
+    from stacks import fleet
 
     wanted, planned = steps.read_plan(matrix)
     name = steps.stack_of(stack, wanted)
     screen = steps.screen_for(quiet=as_json)
-    steps.take(screen, name, wanted, planned)
-    stood = name in lifecycle.standing_stacks()
+    steps.take(screen, name, wanted, planned, prices)
+    stood = name in fleet.standing_stacks()
     try:
         with signals.interrupting():
-            standing = steps.bring_up(screen, name, wanted, planned)
+            outcome = steps.bring_up(screen, name, wanted, planned)
     except BaseException:
         # What did not stand before is not left half made; what did is still its owner's.
         with signals.answering(screen):
             steps.end_stack(screen, name, matrix, keep=stood)
         raise
-    ownership.leave_standing(name)
+    left_s = fleet.leave_standing(name) - time.time()
     if as_json:
-        print(standing.targets_json)
-        return
-    for target in json.loads(standing.targets_json)["targets"]:
+        print(outcome.standing.targets_json)
+    for target in json.loads(outcome.standing.targets_json)["targets"]:
         screen.say(f"  {target['cell']['name']:<48} {target['endpoint'] or target['private_endpoint']}")
     screen.say(
-        f"standing for {ownership.STANDING_S // 3600} h; "
-        f"next: cowbench run {matrix} --stack {name}, then cowbench down --stack {name}"
+        f"standing for {left_s / 3600:.0f} h; next: cowbench run {matrix} --stack {name}, then cowbench down --stack {name}"
     )
+    if outcome.failed:
+        screen.say(f"not all of it stands; once that is mended: cowbench up {matrix} --stack {name}", "yellow")
+        raise typer.Exit(DeployError.exit_code)
 
 
 @app.command()
@@ -120,13 +120,14 @@ def check(stack: StandingStackName = "", as_json: AsJson = False) -> None:
     """Ask every engine again: is what was planned really running?"""
     from bench import checks
     from bench.check import Evidence
+    from bench.report import phrases
 
     deployed = steps.deployment_of(steps.standing_stack(stack)).targets
     found = checks.look("before", Evidence(targets=deployed))
     if as_json:
         steps.print_json(steps.plain(found))
     else:
-        display.show_findings(steps.screen_for(), found, f"{len(deployed)} cells are what was planned")
+        display.show_findings(steps.screen_for(), found, f"{phrases.counted(len(deployed), 'cell')} as planned")
     if any(finding.level == "error" for finding in found):
         raise typer.Exit(DeployError.exit_code)
 
@@ -139,10 +140,13 @@ def run(
     stack: StackName = "",
     runs: RunsFolder = Path("runs"),
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run folder.")] = None,
+    *,
+    prices: PricesFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a standing stack, or go on with an interrupted run at its next trial."""
     from bench import resume as continuation
+    from stacks.fleet import Outcome
 
     screen = steps.screen_for(quiet=as_json)
     with signals.interrupting():
@@ -157,7 +161,7 @@ def run(
             if resume is not None:
                 deployment = steps.deployment_of(standing)
                 continuation.rejoin(resume, deployment.targets, deployment.generators)
-            folder = resume or steps.start_run(wanted, planned, standing, runs)
+            folder = resume or steps.start_run(wanted, planned, Outcome(standing=standing, failed=()), runs, prices)
             steps.measure(screen, folder, standing)
     raise typer.Exit(steps.write_report(screen, folder, "outcome" if as_json else "verdicts"))
 
@@ -192,10 +196,14 @@ def logs(
     if not chosen:
         raise InputError(f"there is no part {part!r}", where="--part", next_step=f"name one of {', '.join(logbook.PARTS)}")
     targets, generators = steps.deployed(name)
-    found = list(logbook.read(logbook.place(name, cell, targets, generators), chosen, lines))
+    part_asked, part = part, steps.part_with(name, cell, targets, generators)
+    found = list(logbook.read(logbook.place(part, cell, targets, generators), chosen, lines))
     for each in found:
         print(f"==> {each.part} <==\n{each.text}\n")
-    if not found:
+    if not found and part_asked and targets:
+        # A set-up that went well, and a server without trouble, say nothing.
+        steps.screen_for().say(f"{part_asked} said nothing")
+    elif not found:
         raise DeployError("nothing was said, or nothing of it is left", where=cell, next_step=f"cowbench check --stack {name}")
 
 
@@ -213,7 +221,7 @@ def durability(
     as_json: AsJson = False,
 ) -> None:
     """Pull the plug of a cell's VM under load: is what the server acknowledged still there?"""
-    from functools import partial
+    from functools import cache, partial
 
     from bench import clients, durability_load, durability_words, lanes, turns
     from bench import durability as judging
@@ -227,9 +235,10 @@ def durability(
         cell=cell, server=server.name, promised=server.flushes_before_answer, users=users, size_bytes=size_bytes
     )
     settings = Settings(connections=users, silence_s=_SILENCE_S, expect_100_continue=False)
-    client = clients.load("boto3")(plug.target.endpoint, standing.access_key, standing.secret_key, settings)
+    client = clients.load("boto3")(plug.target.endpoint, *standing.credentials[plug.target.credential], settings)
     wanted = durability_load.Plan(seconds=seconds, flush_first=flush_first)
-    waits = partial(screen.say, "another run measures on this machine; waiting for its trial to end")
+    # It is asked several times a second, and says so once.
+    waits = cache(partial(screen.say, "another run measures on this machine; waiting for its trial to end"))
     with signals.interrupting(), steps.working_on(standing.stack), turns.turn(lanes.OPERATOR, waits):
         result = durability_load.measure(client, subject, wanted, plug, screen.say)
     if as_json:
@@ -243,11 +252,11 @@ def durability(
 @app.command()
 def down(stack: StandingStackName = "") -> None:
     """Take a stack away, whole or in pieces. Fine when nothing of it is left."""
-    from stacks import lifecycle, ownership
+    from stacks import fleet, ownership
     from stacks import sweep as sweeping
 
     name, screen = steps.checked_stack_name(stack or steps.only_stack()), steps.screen_for()
-    if not lifecycle.has_state(name) and not sweeping.hosts(name):
+    if not fleet.has_state(name) and not sweeping.hosts(name):
         screen.say(f"there is no stack {name}; see what is left of any with: cowbench sweep --dry-run")
         return
     ownership.claim(name)
@@ -257,31 +266,29 @@ def down(stack: StandingStackName = "") -> None:
 
 @app.command()
 def sweep(
+    cloud: Annotated[str, typer.Option("--cloud", help="In this cloud's account, by our labels; also without any state.")] = "",
+    region: Annotated[list[str] | None, typer.Option("--region", help="Only there; may be given again.")] = None,
+    run: Annotated[str, typer.Option("--run", help="All of this run, as its label names it, whoever's it is.")] = "",
+    *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also stacks that are in use or were left standing on purpose.")
+        bool, typer.Option("--all", help="Also what is in use or was left standing on purpose; in an account all yours.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find what killed runs left on this machine, show it, and remove it."""
-    from stacks import sweep as sweeping
-
+    """Find what killed runs left on this machine, or in an account, show it, and remove it."""
     screen = steps.screen_for(quiet=as_json)
-    doomed = sweeping.stacks() if everything else sweeping.abandoned_stacks()
-    traces = {name: [host.host for host in sweeping.hosts(name)] for name in doomed}
-    stuck: list[DeployError] = []
-    for name, hosts in traces.items():
-        screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
-        if not dry_run:
-            try:
-                steps.bring_down(screen, name)
-            except DeployError as error:
-                # One stack that resists must not keep the others.
-                stuck.append(error)
-    sweeping.remove_orphans(dry_run=dry_run)
+    if cloud:
+        found = steps.sweep_account(screen, cloud, region or (), run=run, everything=everything, dry_run=dry_run)
+        if as_json:
+            steps.print_json(found)
+        return
+    if region or run:
+        raise InputError("this machine has no regions and no labels", where="sweep", next_step="add --cloud NAME")
+    traces, stuck = steps.sweep_stacks(screen, everything=everything, dry_run=dry_run)
     if as_json:
         steps.print_json(traces)
-    elif not doomed:
+    elif not traces:
         screen.say("nothing to sweep")
     if stuck:
         raise stuck[0]
@@ -292,7 +299,9 @@ def bench(
     matrix: MatrixFile,
     stack: NewStackName = "",
     runs: RunsFolder = Path("runs"),
+    *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack standing afterwards.")] = False,
+    prices: PricesFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Do it all: plan, deploy, check, measure, report, and take everything away again."""
@@ -306,13 +315,13 @@ def bench(
         screen.say(f"{phrases.counted(told, 'warning')} about these cells; see with: cowbench plan {matrix}", "yellow")
     name = steps.checked_stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
     steps.insist_on_a_new_stack(name, matrix)
-    steps.take(screen, name, wanted, planned)
+    steps.take(screen, name, wanted, planned, prices)
     folder = None
     try:
         with signals.interrupting():
-            standing = steps.bring_up(screen, name, wanted, planned)
-            folder = steps.start_run(wanted, planned, standing, runs)
-            steps.measure(screen, folder, standing)
+            outcome = steps.bring_up(screen, name, wanted, planned)
+            folder = steps.start_run(wanted, planned, outcome, runs, prices)
+            steps.measure(screen, folder, outcome.standing)
     except Interrupted as stop:
         screen.say("interrupted; what was measured is kept", "yellow")
         if not keep:

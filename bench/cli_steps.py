@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench import display
 from bench.errors import CowbenchError, DeployError, InputError
+from bench.records import Finding, LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from _typeshed import DataclassInstance
 
-    from bench.records import GeneratorHost, Run, Summary, Target
+    from bench.records import Cell, GeneratorHost, Run, Summary, Target
     from bench.targets import Deployment
     from bench.terminal import Screen
+    from stacks.cloud import Belonging
     from stacks.deploy import Wanted
-    from stacks.lifecycle import Standing
+    from stacks.doctor import Ability
+    from stacks.fleet import Observer, Outcome
+    from stacks.lifecycle import Standing, Step
     from stacks.matrix import Matrix
     from stacks.plan import Plan
 
 EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
 GATES = ("integrity", "failures", "engine_survived", "run")
 """Checks whose error means that the servers failed, whatever their speed was."""
+
+NOT_DEPLOYED, RECLAIMED = "deploy", "spot_reclaimed"
+"""Checks of findings that tell of cells which were planned and do not stand, or did not to the end."""
 
 
 def read_plan(path: Path) -> tuple[Matrix, Plan]:
@@ -40,10 +47,10 @@ def read_plan(path: Path) -> tuple[Matrix, Plan]:
 
 def insist_on_a_new_stack(name: str, matrix: Path) -> None:
     """What `bench` deploys it takes away again; a stack that was left standing on purpose is not its to take."""
-    from stacks import lifecycle, ownership
+    from stacks import fleet, ownership
 
     held = ownership.read(name)
-    if held is not None and held.status == "standing" and name in lifecycle.standing_stacks():
+    if held is not None and held.status == "standing" and name in fleet.standing_stacks():
         raise InputError(
             f"stack {name} stands already, and bench would take it away at the end",
             where="--stack",
@@ -51,9 +58,12 @@ def insist_on_a_new_stack(name: str, matrix: Path) -> None:
         )
 
 
-def take(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> None:
-    """Make the stack ours, before anything that failing would undo: another process's stack is not ours to take away."""
-    from stacks import clouds, hosts, image, ownership
+def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: Path | None) -> None:
+    """Make the stack ours, before anything that failing would undo: another process's stack is not ours to take away.
+
+    What can be known before anything is made or paid for stops all of it here: credentials, room, images, zones, the budget.
+    """
+    from stacks import clouds, cost, hosts, image, ownership, parts, prices, settle
 
     for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
         member = clouds.load(cloud)
@@ -63,11 +73,15 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> None:
         if full := member.room(requests):
             what, _, step = full.partition(": ")
             raise DeployError(what, where=f"cloud {cloud}", next_step=step)
-        member.prepare(requests, screen.say)
+    cost.insist_on_budget(matrix, planned, prices.read(price_file))
+    settled = settle.settle(parts.split(name, planned.cells), matrix.load.generators, matrix.terms)
+    for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
+        clouds.load(cloud).prepare(requests, screen.say)
     if matrix.load.generators is not None:
         with screen.timed("the load generator's container image", "the load generator's container image is there"):
             image.ensure("loadgen")
     ownership.claim(name)
+    settle.keep(settled)
 
 
 def wanted_of(matrix: Matrix) -> Wanted:
@@ -77,26 +91,61 @@ def wanted_of(matrix: Matrix) -> Wanted:
     return Wanted(images=matrix.server_images, generators=matrix.load.generators)
 
 
-def bring_up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Standing:
-    """Deploy the planned cells, each step a line on the screen."""
+def preview(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> dict[str, int]:
+    """What `bring_up` would do: operation → number of resources. Nothing is made, and nothing is kept."""
+    from stacks import fleet, parts, settle
+
+    settled = settle.settle(parts.split(name, planned.cells), matrix.load.generators, matrix.terms)
+    return fleet.preview(name, planned.cells, wanted_of(matrix), settled, display.step_lines(screen))
+
+
+def bring_up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Outcome:
+    """Deploy the planned cells, each step a line on the screen. A cloud that fails does not keep the others."""
     from bench.report import phrases
-    from stacks import lifecycle
+    from stacks import fleet
 
-    cells = phrases.counted(len(planned.cells), "cell")
-    with screen.timed(f"bringing up {cells}", f"stack {name}: {cells} of {matrix.name} up"):
-        return lifecycle.up(name, planned.cells, wanted_of(matrix), display.step_lines(screen))
+    started = time.monotonic()
+    doing = f"bringing up {phrases.counted(len(planned.cells), 'cell')}"
+    with screen.console.status(doing) if screen.live else nullcontext():
+        outcome = fleet.up(name, planned.cells, wanted_of(matrix), matrix.terms, observer(screen))
+    cells = phrases.counted(len(planned.cells) - sum(len(part.cells) for part, _ in outcome.failed), "cell")
+    screen.step(f"stack {name}: {cells} of {matrix.name} up", time.monotonic() - started)
+    for part, error in outcome.failed:
+        screen.say(f"error: {error}\n  without: {phrases.counted(len(part.cells), 'cell')} of {part.cloud}", "red")
+    return outcome
 
 
-def start_run(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> Path:
-    """Check the stack and make the run folder."""
-    from bench import run
+def observer(screen: Screen) -> Observer:
+    """A listener that prints each finished step, with its cloud where several go up side by side."""
+    from stacks.fleet import Observer
 
+    plain_line = display.step_lines(screen)
+
+    def step(cloud: str, done: Step) -> None:
+        if not cloud:
+            plain_line(done)
+        elif done.done:
+            screen.say(f"     {cloud:<14}{done.operation:<8}{done.kind:<22}{done.name}", "dim")
+
+    return Observer(step=step, say=lambda cloud, text: screen.say(f"     {cloud and f'{cloud}: '}{text}", "yellow"))
+
+
+def start_run(matrix: Matrix, planned: Plan, outcome: Outcome, runs: Path, price_file: Path | None) -> Path:
+    """Check the stack and make the run folder. Cells that do not stand are left out of the run, with the reason."""
+    from bench import run, store
+    from stacks import cost, prices, settle
+
+    standing = outcome.standing
     deployment = deployment_of(standing)
-    return run.start(
+    missing = _missing(planned.cells, deployment, outcome)
+    stands = [cell for cell in planned.cells if cell not in {each.cell for each in missing}]
+    rented = settle.of_stack(standing.stack)
+    taken = {asked: got for settled in rented for asked, got in settled.instance_types.items()}
+    folder = run.start(
         stack=standing.stack,
         matrix_text=matrix.text,
-        plan=planned.cells,
-        left_out=planned.left_out,
+        plan=stands,
+        left_out=(*planned.left_out, *missing),
         targets=deployment.targets,
         generators=deployment.generators,
         load=matrix.load,
@@ -104,19 +153,42 @@ def start_run(matrix: Matrix, planned: Plan, standing: Standing, runs: Path) -> 
         runs=runs,
         versions=run.versions(),
         operator=run.operator(),
+        costs=cost.of_hosts(matrix, replace(planned, cells=tuple(stands)), prices.read(price_file), taken),
+        stood_since=min((settle.began_at(settled) for settled in rented), default=""),
     )
+    findings = dict.fromkeys((each.cell.cloud, each.reason, each.fix) for each in missing)
+    store.note(folder, *(_not_deployed(*each) for each in findings))
+    return folder
+
+
+def _missing(planned: Sequence[Cell], deployment: Deployment, outcome: Outcome) -> tuple[LeftOut, ...]:
+    """The planned cells that have no target, each with what its part said when it failed."""
+    said = {cell.name: error for part, error in outcome.failed for cell in part.cells}
+    there = {target.cell.name for target in deployment.targets}
+    otherwise = DeployError("it does not stand", next_step=f"cowbench up MATRIX --stack {outcome.standing.stack}")
+    gone = [(cell, said.get(cell.name, otherwise)) for cell in planned if cell.name not in there]
+    return tuple(
+        LeftOut(cell=cell, reason=f"not deployed: {' '.join(error.what.split())}", fix=error.next_step, source="stacks.fleet")
+        for cell, error in gone
+    )
+
+
+def _not_deployed(cloud: str, reason: str, fix: str) -> Finding:
+    return Finding(check=NOT_DEPLOYED, level="error", cell="", text=f"cells of {cloud} are missing: {reason}", fix=fix)
 
 
 def deployment_of(standing: Standing) -> Deployment:
     """What stands, with the facts of the targets' hosts as they are now."""
     from bench import targets
-    from stacks import readback
+    from stacks import parts, readback
 
     deployed = targets.parse(standing.targets_json)
     return replace(
         deployed,
         targets=tuple(readback.refresh(target) for target in deployed.targets),
-        generators=tuple(readback.refresh_generator(host, standing.stack) for host in deployed.generators),
+        generators=tuple(
+            readback.refresh_generator(host, parts.name_for(standing.stack, host.cloud)) for host in deployed.generators
+        ),
     )
 
 
@@ -138,41 +210,54 @@ def object_size_bytes(text: str) -> int:
 def deployed(stack: str) -> tuple[tuple[Target, ...], tuple[GeneratorHost, ...]]:
     """Targets and load generators of a stack as they were deployed; none where it does not stand."""
     from bench import targets
-    from stacks import lifecycle
+    from stacks import fleet
 
     try:
-        deployment = targets.parse(lifecycle.standing(stack).targets_json)
+        deployment = targets.parse(fleet.standing(stack).targets_json)
     except CowbenchError:
         return (), ()
     return deployment.targets, deployment.generators
 
 
+def part_with(stack: str, name: str, targets: Sequence[Target], generators: Sequence[GeneratorHost]) -> str:
+    """The part of the stack that a cell or host of that name belongs to; the stack itself when nobody knows it."""
+    from stacks import parts, sweep
+
+    for target in targets:
+        if name in {target.cell.name, target.cell.host}:
+            return target.credential
+    for generator in generators:
+        if name == generator.name:
+            return parts.name_for(stack, generator.cloud)
+    traces = ((part, host.host) for part in parts.names(stack) for host in sweep.hosts(part))
+    return next((part for part, host in traces if host == name), stack)
+
+
 @contextmanager
 def working_on(stack: str) -> Iterator[None]:
     """Keeps a second run off a stack that is being measured: each would be in the other's numbers."""
-    from stacks import ownership
+    from stacks import fleet, ownership
 
     ownership.claim(stack)
     try:
         yield
     finally:
-        ownership.leave_standing(stack)
+        fleet.leave_standing(stack)
 
 
 def measure(screen: Screen, folder: Path, standing: Standing) -> Run:
     """Measure what is left of the run, live on the screen."""
     from bench import run
-    from stacks import readback
+    from stacks import parts, readback
 
-    keys = {standing.stack: (standing.access_key, standing.secret_key)}
     started = time.monotonic()
     with screen.measuring() as show:
         done = run.perform(
             folder,
-            keys,
+            standing.credentials,
             show,
             refresh=readback.refresh,
-            refresh_generator=lambda host: readback.refresh_generator(host, standing.stack),
+            refresh_generator=lambda host: readback.refresh_generator(host, parts.name_for(standing.stack, host.cloud)),
         )
     screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
     return done
@@ -202,18 +287,24 @@ def write_report(screen: Screen, folder: Path, show: Literal["verdicts", "everyt
 
 
 def exit_code_of(done: Run, summary: Summary) -> int:
-    """How the command ends: a failed gate before an unsound measurement."""
-    if any(finding.level == "error" and finding.check in GATES for finding in done.findings):
+    """How the command ends: a failed gate before an unsound measurement, and that before hosts that could not be had or kept."""
+    errors = [finding for finding in done.findings if finding.level == "error"]
+    # No server failed where its VM was taken away.
+    excused = {finding.cell for finding in errors if finding.check == RECLAIMED}
+    wrong = {finding.check for finding in errors if finding.check != "run" or finding.cell not in excused}
+    if wrong.intersection(GATES):
         return EXIT_GATE
-    return EXIT_OK if summary.sound else EXIT_UNSOUND
+    if not summary.sound:
+        return EXIT_UNSOUND
+    return DeployError.exit_code if wrong.intersection({NOT_DEPLOYED, RECLAIMED}) else EXIT_OK
 
 
 def end_stack(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
     """Take the stack away, or leave it standing and say how to go on."""
-    from stacks import ownership
+    from stacks import fleet
 
     if keep:
-        ownership.leave_standing(name)
+        fleet.leave_standing(name)
         screen.say(f"left standing; next: cowbench run {matrix} --stack {name}, or cowbench down --stack {name}")
         return
     bring_down(screen, name)
@@ -221,10 +312,10 @@ def end_stack(screen: Screen, name: str, matrix: Path, *, keep: bool) -> None:
 
 def bring_down(screen: Screen, name: str) -> None:
     """Take the stack away, each step a line on the screen."""
-    from stacks import lifecycle
+    from stacks import fleet
 
     with screen.timed(f"taking stack {name} away", f"stack {name} down, nothing left"):
-        lifecycle.down(name, display.step_lines(screen))
+        fleet.down(name, observer(screen))
 
 
 def has_results(folder: Path) -> bool:
@@ -236,19 +327,19 @@ def has_results(folder: Path) -> bool:
 
 def standing_stack(stack: str) -> Standing:
     """The stack of that name, or the only one that stands. Raises DeployError."""
-    from stacks import lifecycle
+    from stacks import fleet
 
-    return lifecycle.standing(checked_stack_name(stack or only_stack()))
+    return fleet.standing(checked_stack_name(stack or only_stack()))
 
 
 def standing_stack_of(folder: Path) -> Standing:
     """The stack that an interrupted run was measured on."""
     from bench import store
-    from stacks import lifecycle
+    from stacks import fleet
 
     stack = store.read(folder).stack
     try:
-        return lifecycle.standing(stack)
+        return fleet.standing(stack)
     except DeployError as error:
         raise InputError(
             f"stack {stack} is gone, and its disks and containers with it: the rest cannot be measured on them",
@@ -273,9 +364,9 @@ def stack_of(stack: str, matrix: Matrix) -> str:
 
 def only_stack() -> str:
     """The stack that is meant when none is named. Raises InputError when there is not exactly one."""
-    from stacks import lifecycle
+    from stacks import fleet
 
-    names = lifecycle.standing_stacks()
+    names = fleet.standing_stacks()
     if len(names) == 1:
         return names[0]
     known = f"one of {', '.join(names)}" if names else "none stands: cowbench up MATRIX makes one"
@@ -297,3 +388,78 @@ def plain(records: Iterable[DataclassInstance]) -> list[dict[str, Any]]:
 def print_json(value: object) -> None:
     """JSON on standard output."""
     print(json.dumps(value, indent=2, sort_keys=True))
+
+
+def show_abilities(screen: Screen, abilities: Iterable[Ability]) -> None:
+    """A line for each, and what to do about those that do not work."""
+    for ability in abilities:
+        screen.say(
+            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<34}{ability.reason}",
+            "" if ability.works else "yellow",
+        )
+        if ability.fix:
+            screen.say(f"{'':46}next: {ability.fix}", "dim")
+
+
+def show_belongings(screen: Screen, found: Sequence[tuple[Belonging, str]]) -> None:
+    """A table of what is in an account: where, what, whose, since when it may go, and why it goes."""
+    rows = [("cloud", "region", "kind", "name", "owner", "run", "expired", "why")]
+    rows += [
+        (each.cloud, each.region, each.kind, each.name or each.id, each.owner, each.run, _expired(each.expires_at), why)
+        for each, why in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        screen.say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _expired(at: float) -> str:
+    left_s = at - time.time()
+    if at == 0:
+        return "no date"
+    return f"in {left_s / 3600:.1f} h" if left_s > 0 else f"{-left_s / 3600:.1f} h ago"
+
+
+def sweep_stacks(screen: Screen, *, everything: bool, dry_run: bool) -> tuple[dict[str, list[str]], list[DeployError]]:
+    """Take away the stacks of this machine that nobody will come back for: their hosts by stack, and what resisted."""
+    from stacks import parts
+    from stacks import sweep as sweeping
+
+    found = sweeping.stacks() if everything else sweeping.abandoned_stacks()
+    doomed = sorted({parts.stack_of(name) for name in found})
+    traces = {name: [host.host for part in (parts.names(name) or (name,)) for host in sweeping.hosts(part)] for name in doomed}
+    stuck: list[DeployError] = []
+    for name, hosts in traces.items():
+        screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
+        if not dry_run:
+            try:
+                bring_down(screen, name)
+            except DeployError as error:
+                # One stack that resists must not keep the others.
+                stuck.append(error)
+    sweeping.remove_orphans(dry_run=dry_run)
+    return traces, stuck
+
+
+def sweep_account(
+    screen: Screen, cloud: str, regions: Sequence[str], *, run: str, everything: bool, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Show and remove what of ours is left in an account; gives it as JSON has it. Raises DeployError naming what resisted."""
+    from stacks import account_sweep
+
+    found = account_sweep.account_of(cloud).belongings(tuple(regions))
+    doomed = account_sweep.doomed(found, account_sweep.mine(), run=run, everything=everything)
+    if doomed:
+        show_belongings(screen, [(each.belonging, each.why) for each in doomed])
+    stays = len(found) - len(doomed)
+    if stays:
+        screen.say(f"{stays} more carry our labels and stay: others', or still in use; one run by name: --run RUN", "dim")
+    if not dry_run:
+        stuck = account_sweep.remove(
+            [each.belonging for each in doomed],
+            lambda each: screen.say(f"     delete  {each.kind:<16}{each.name or each.id}", "dim"),
+        )
+        account_sweep.insist_on_all(stuck, f"cowbench sweep --cloud {cloud}")
+    if not doomed:
+        screen.say(f"nothing to sweep in {cloud}")
+    return [{**asdict(each.belonging), "why": each.why} for each in doomed]

@@ -51,4 +51,9 @@ def without_entry_types(facts: HostFacts) -> bool:
 
 def is_on_this_machine(target: Target) -> bool:
     """Return whether a target's host is a VM that the operator's own machine runs: only of those do we know what runs them."""
-    return bool(target.host.virtualization)
+    return target.machine == "operator" and bool(target.host.virtualization)
+
+
+def is_spot(facts: HostFacts) -> bool:
+    """Return whether a host is a rented one that its cloud may take away at any time: `aws m7i.large spot, kvm`."""
+    return re.search(r"\bspot\b", facts.virtualization) is not None

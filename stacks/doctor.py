@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from bench.errors import DeployError
 from bench.records import Cell
-from stacks import clouds, drivers, plan, servers, workspace
+from stacks import account_sweep, axes, clouds, drivers, plan, servers, workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +38,43 @@ def _tools() -> list[Ability]:
 
 
 def _clouds() -> list[Ability]:
+    """One line for each account: what it lacks mostly means that nobody wants to use it."""
     found = []
     for name in clouds.CLOUDS:
-        problems = clouds.load(name).problems()
-        for problem in problems:
-            reason, _, fix = problem.partition(": ")
-            found.append(Ability(kind="cloud", name=name, works=False, reason=reason, fix=fix))
+        cloud = clouds.load(name)
+        problems = [problem.partition(": ") for problem in cloud.problems()]
+        if cloud.features.needs_account and problems:
+            problems = [("; ".join(what for what, _, _ in problems), ": ", "; ".join(fix for _, _, fix in problems))]
+        found += [Ability(kind="cloud", name=name, works=False, reason=reason, fix=fix) for reason, _, fix in problems]
         if not problems:
-            found.append(Ability(kind="cloud", name=name, works=True, reason=clouds.load(name).ready(), fix=""))
+            found.append(Ability(kind="cloud", name=name, works=True, reason=cloud.ready(), fix=""))
     return found
+
+
+def examine_account(name: str) -> tuple[Ability, ...]:
+    """Whether a cloud's account can be used: its SDK and credentials, and then, over the network, what it answers.
+
+    Nothing is created. Raises InputError for a cloud that has no account.
+    """
+    account, cloud = account_sweep.account_of(name), clouds.load(name)
+    if problems := cloud.problems():
+        told = [problem.partition(": ") for problem in problems]
+        return tuple(Ability(kind="cloud", name=name, works=False, reason=what, fix=fix) for what, _, fix in told)
+    region = axes.usual(name, "")["region"]
+    asked: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("zones", lambda: f"{region} answers; zones: {', '.join(account.zones(region)) or 'it has none'}"),
+        ("images", lambda: f"{account.images[0]} in {region} is {account.image_id(region, account.images[0])}"),
+        ("labels", lambda: f"{len(account.belongings((region,)))} things in {region} carry Cowbench's labels"),
+    )
+    ready = Ability(kind="cloud", name=name, works=True, reason=cloud.ready(), fix="")
+    return (ready, *(_answer(f"{name} {what}", ask) for what, ask in asked))
+
+
+def _answer(name: str, ask: Callable[[], str]) -> Ability:
+    try:
+        return Ability(kind="cloud", name=name, works=True, reason=ask(), fix="")
+    except DeployError as error:
+        return Ability(kind="cloud", name=name, works=False, reason=error.what, fix=error.next_step)
 
 
 def _drivers() -> list[Ability]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import psutil
 
 from bench.errors import DeployError, InputError
-from stacks import state
+from stacks import parts, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +66,9 @@ def claim(stack: str) -> None:
         _write(stack, "busy")
 
 
-def leave_standing(stack: str) -> None:
-    """Mark the stack as left on purpose, for `STANDING_S` seconds."""
-    _write(stack, "standing")
+def leave_standing(stack: str, expires_at: float | None = None) -> None:
+    """Mark the stack as left on purpose, until `expires_at` (Unix time), else for `STANDING_S` seconds."""
+    _write(stack, "standing", expires_at)
 
 
 def note_if_unknown(stack: str) -> None:
@@ -117,12 +117,14 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _file(stack: str) -> Path:
-    return state.stack_dir(stack) / "owner.json"
+    """One for all parts of a stack."""
+    return state.stack_dir(parts.stack_of(stack)) / "owner.json"
 
 
-def _write(stack: str, status: Literal["busy", "standing"]) -> None:
+def _write(stack: str, status: Literal["busy", "standing"], expires_at: float | None = None) -> None:
     me = psutil.Process()
-    record = Ownership(stack=stack, status=status, pid=me.pid, pid_started=me.create_time(), expires_at=time.time() + STANDING_S)
+    until = expires_at or time.time() + STANDING_S
+    record = Ownership(stack=stack, status=status, pid=me.pid, pid_started=me.create_time(), expires_at=until)
     path = _file(stack)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from stacks import deploy
+from stacks import deploy, policy_enforcement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def run(cells: Iterable[Cell], wanted: deploy.Wanted) -> None:
-    """Deploy the cells and export where each one answers, and the keys as a secret."""
-    deployed = deploy.deploy(cells, pulumi.get_stack(), wanted)
+    """Deploy the cells and export where each one answers, and the keys as a secret. No resource may break a rule."""
+    every = tuple(cells)
+    policy_enforcement.install(cell.cloud for cell in every)
+    deployed = deploy.deploy(every, pulumi.get_stack(), wanted)
     pulumi.export("targets", deployed.targets)
     pulumi.export("credential", deployed.credential)

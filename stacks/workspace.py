@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pwd
 import secrets
 import sys
+import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 PROJECT = "cowbench"
 STACK_MARK = "COWBENCH_STACK"
 """Set for every process that Pulumi starts for a stack, so that orphans are found again."""
+
+_SELECTING = threading.Lock()
+"""Parts of a stack go up side by side. What follows their selection may; imports and the CLI's notes are made one at a time."""
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """Where the program and its packages lie: provider hosts import them from here."""
@@ -121,4 +127,12 @@ def select(stack: str, program: Callable[[], None]) -> automation.Stack:
         project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
         env_vars=environment(stack),
     )
-    return automation.create_or_select_stack(stack_name=stack, project_name=PROJECT, program=program, opts=options)
+    _hush()
+    with _SELECTING:
+        return automation.create_or_select_stack(stack_name=stack, project_name=PROJECT, program=program, opts=options)
+
+
+def _hush() -> None:
+    """An inline program whose engine has ended cannot tell it anything more, and stops half-way: pages that are no news."""
+    logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", message="coroutine '.*' was never awaited", category=RuntimeWarning)

@@ -35,6 +35,7 @@ CHECKS = (
     "engine_survived",
     "kernel_log",
     "reconnected",
+    "spot_reclaimed",
 )
 
 

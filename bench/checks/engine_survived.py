@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.check import Check, Evidence
+from bench.host_words import is_spot
 from bench.records import Finding
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def _problems(evidence: Evidence) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _of_host(host: str, was: HostFacts, now: HostFacts | str) -> tuple[str, str] | None:
+    if isinstance(now, str) and is_spot(was):
+        # Nothing failed there: its cloud took it away, which `spot_reclaimed` tells.
+        return None
     if isinstance(now, str):
         said = " ".join(now.split())
         return f"after the load the engine of host {host} could not be asked ({said}), whether or not the server answers", _DEAD

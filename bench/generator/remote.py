@@ -11,22 +11,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bench.generator import answers, fetch
 from bench.generator.answers import Progress
 from bench.generator.fetch import Part, PartLost
 from bench.generator.replies import SessionLost
 from bench.generator.session import Session
+from bench.records import CREW_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from bench.records import GeneratorHost, Load, Target, Trial, TrialResult, Workload
-
-CREW_PORT: Final = 5557
-"""Where a master listens for its workers: Locust's own port, on the hosts' private network."""
 
 
 class RemoteGenerator:

@@ -130,10 +130,10 @@ def test_where_it_cannot_install_it_names_the_command_to_type_for_vms(tmp_path: 
     assert "next: as root, dnf install qemu-img openssh-clients" in told.stdout
 
 
-def test_set_up_knows_one_word(tmp_path: Path) -> None:
+def test_set_up_knows_two_words(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     refused = subprocess.run([PROJECT / "tools/setup", "VMs"], env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert (refused.returncode, refused.stderr) == (2, "usage: tools/setup [vms]\n")
+    assert (refused.returncode, refused.stderr) == (2, "usage: tools/setup [vms|clouds]\n")
 
 
 def test_commands_in_sbin_are_found_without_it_on_path(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def test_a_plan_as_json_has_cells_and_reasons(home: dict[str, str]) -> None:
 
     assert done.returncode == 0
     assert {cell["driver"] for cell in told["cells"]} <= {"overlay2", "vfs"}
-    assert set(told) == {"matrix", "cells", "left_out", "warnings"}
+    assert set(told) == {"matrix", "cells", "left_out", "warnings", "kernels", "images", "cost"}
+    assert all(cell["kernel"] for cell in told["cells"])
+    assert (told["images"], told["cost"]) == ([], None)
 
 
 def test_doctor_tells_each_driver_and_why_not(home: dict[str, str]) -> None:

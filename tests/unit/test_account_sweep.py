@@ -1,0 +1,136 @@
+"""What goes from an account and what stays: never what somebody else still may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.errors import DeployError, InputError
+from stacks import account_sweep, doctor, labels, ownership, settle
+from stacks.account_sweep import Mine
+from tests.unit import made_up_clouds
+from tests.unit.made_up_clouds import belonging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stacks.cloud import Belonging
+    from tests.unit.made_up_clouds import MadeUp
+
+NOW = 1_000_000.0
+ME = Mine(owners=frozenset({"me"}), state="abcd1234-", alive=frozenset({"abcd1234-used"}))
+
+EXPIRED = belonging("expired", owner="them", run="ffff0000-theirs", expires_at=NOW - 1)
+THEIRS = belonging("theirs", owner="them", run="ffff0000-theirs")
+USED = belonging("used", run="abcd1234-used")
+LOST = belonging("lost", owner="another-name", run="abcd1234-lost")
+MINE_ELSEWHERE = belonging("elsewhere", run="0000ffff-other-machine")
+NO_DATE = belonging("no-date", owner="", run="", expires_at=0)
+EVERY = (EXPIRED, THEIRS, USED, LOST, MINE_ELSEWHERE, NO_DATE)
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    monkeypatch.setenv("COWBENCH_STATE", str(tmp_path))
+    return made_up_clouds.register(monkeypatch, "far")[0]
+
+
+def _gone(**how: object) -> list[Belonging]:
+    return [each.belonging for each in account_sweep.doomed(EVERY, ME, now=NOW, **how)]  # type: ignore[arg-type] # options
+
+
+def test_what_is_past_its_expiry_and_what_nobody_comes_back_for_goes() -> None:
+    assert _gone() == [EXPIRED, LOST, NO_DATE]
+
+
+def test_all_of_this_owner_goes_only_when_asked_for_and_nothing_of_others() -> None:
+    assert _gone(everything=True) == [EXPIRED, USED, LOST, MINE_ELSEWHERE, NO_DATE]
+
+
+def test_a_run_that_is_named_goes_whoevers_it_is_and_nothing_else() -> None:
+    assert _gone(run="ffff0000-theirs") == [EXPIRED, THEIRS]
+
+
+def test_every_reason_is_told() -> None:
+    told = {each.belonging.id: each.why for each in account_sweep.doomed(EVERY, ME, now=NOW)}
+
+    assert told == {
+        "expired": "past its expiry",
+        "no-date": "past its expiry",
+        "lost": "nobody will come back for its run",
+    }
+
+
+def test_a_stack_in_use_and_its_parts_are_alive_and_an_abandoned_one_is_not(far: MadeUp) -> None:
+    ownership.claim("used")
+
+    mine = account_sweep.mine()
+
+    assert {labels.run("used"), labels.run(f"used.{far.name}")} <= mine.alive
+    assert labels.run("lost") not in mine.alive
+    assert labels.run("lost").startswith(mine.state)
+    assert labels.word(settle.own_name()) in mine.owners
+
+
+def test_a_run_may_be_named_by_its_stack(far: MadeUp) -> None:
+    one = belonging("one", cloud=far.name, run=labels.run("mine.far"))
+
+    assert [each.belonging for each in account_sweep.doomed([one], account_sweep.mine(), run="mine.far", now=NOW)] == [one]
+
+
+def test_what_others_hold_on_to_is_removed_once_they_are_gone(far: MadeUp) -> None:
+    network, vm = belonging("network"), belonging("vm")
+    far.there, far.held = [network, vm], {"network"}
+    gone: list[str] = []
+
+    stuck = account_sweep.remove([network, vm], lambda each: gone.append(each.id))
+
+    assert stuck == ()
+    assert gone == ["vm", "network"]
+
+
+def test_what_resists_is_named_with_why_and_does_not_keep_the_rest(far: MadeUp) -> None:
+    held, free = belonging("held"), belonging("free")
+    far.there, far.held = [held, free, belonging("other")], {"held"}
+
+    stuck = account_sweep.remove([held, free], lambda _: None)
+
+    assert [each.id for each in far.there] == ["held", "other"]
+    with pytest.raises(DeployError, match="vm name-held in middle: still in use") as raised:
+        account_sweep.insist_on_all(stuck, "cowbench sweep --cloud far")
+    assert raised.value.next_step == "wait; then cowbench sweep --cloud far"
+
+
+def test_nothing_that_resists_is_no_error() -> None:
+    account_sweep.insist_on_all((), "again")
+
+
+@pytest.mark.parametrize("name", ["local", "nowhere"])
+def test_a_cloud_without_an_account_is_refused_with_those_that_have_one(far: MadeUp, name: str) -> None:
+    with pytest.raises(InputError, match="is no cloud with an account") as raised:
+        account_sweep.account_of(name)
+    assert far.name in raised.value.next_step
+
+
+def test_the_doctor_tries_an_account_only_when_its_credentials_are_there(far: MadeUp) -> None:
+    tried = doctor.examine_account("far")
+
+    assert [each.works for each in tried] == [True] * 4
+    assert "middle answers; zones: a, b" in tried[1].reason
+    assert "debian-12 in middle is far-middle-debian-12" in tried[2].reason
+
+    far.asked.clear()
+    far.broken = "no token: set FAR_TOKEN"
+    (told,) = doctor.examine_account("far")
+    assert (told.works, told.reason, told.fix) == (False, "no token", "set FAR_TOKEN")
+    assert far.asked == []
+
+
+def test_the_doctor_has_one_line_for_each_account_and_asks_no_network(far: MadeUp) -> None:
+    far.broken = "no token: set FAR_TOKEN"
+
+    (told,) = (each for each in doctor.examine() if each.name == "far")
+
+    assert (told.works, told.fix) == (False, "set FAR_TOKEN")
+    assert far.asked == []

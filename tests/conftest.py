@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
 
 # A shell without job control starts its background jobs with SIGINT ignored, and their children inherit that: those that
 # tests interrupt would not notice.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+with contextlib.suppress(ImportError):
+    from google.rpc import status_pb2
+
+    # Pulumi's plugin side, which the simulator is, brings a copy of this message, and a process can have it only once. The
+    # program itself never has both: its plugins are processes of their own.
+    sys.modules["pulumi.runtime.proto.status_pb2"] = status_pb2

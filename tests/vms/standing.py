@@ -74,7 +74,8 @@ class Stack:
     def client(self, server: str) -> Client:
         """An S3 client of the server."""
         standing, settings = lifecycle.standing(self.name), Settings(connections=4, silence_s=20.0, expect_100_continue=False)
-        return clients.load("boto3")(self.target(server).endpoint, standing.access_key, standing.secret_key, settings)
+        target = self.target(server)
+        return clients.load("boto3")(target.endpoint, *standing.credentials[target.credential], settings)
 
     def durability(self, server: str, *options: str) -> tuple[int, dict[str, Any]]:
         """What `cowbench durability` ends with, and what it found."""

@@ -7,7 +7,7 @@ BIN := .venv/bin
 ENV = eval "$$(tools/env)" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vms bench bench-kernels machine-images test live test-vms check fmt env clean clean-cache
+.PHONY: help setup setup-vms setup-clouds bench bench-kernels clouds machine-images test live test-vms check fmt env clean clean-cache
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,16 +18,22 @@ setup: ## install what is needed; says what, and does nothing the second time
 setup-vms: setup ## install what VMs on this host need besides (QEMU, mmdebstrap); nothing the second time
 	@tools/setup vms
 
+setup-clouds: setup ## install the SDKs of all clouds (1 GB), which the tests need; nothing the second time
+	@tools/setup clouds
+
 bench: setup ## measure the default matrix on this host and report; MATRIX=file for another one
 	@tools/bench bench $(MATRIX)
 
 bench-kernels: setup-vms ## measure storage drivers on several kernels, in VMs on this host; MATRIX=file for another one
 	@tools/bench bench $(if $(filter-out file,$(origin MATRIX)),$(MATRIX),stacks/matrices/kernels.yaml)
 
+clouds: setup-clouds setup-vms ## a campaign over six simulated clouds, with VMs behind them; ARGS="--clouds aws,gcp" for fewer
+	@$(ENV) $(BIN)/python -m tests.simulator.campaign $(ARGS)
+
 machine-images: setup-vms ## build the machine images that VMs boot, before they are needed
 	@$(ENV) $(BIN)/python -m stacks.machine_image
 
-test: setup ## run the tests, those with real engines and servers included where this host can
+test: setup-clouds ## run the tests, those with real engines and servers included where this host can
 	@$(ENV) $(BIN)/pytest -m "not slow and not vm" $(ARGS)
 
 live: setup ## run the live suites, also the long ones
@@ -36,7 +42,7 @@ live: setup ## run the live suites, also the long ones
 test-vms: setup-vms ## run the suites that boot VMs: failures of other kernels, power losses, load generators
 	@$(ENV) $(BIN)/pytest -m vm $(ARGS)
 
-check: setup ## everything that must hold: format, lint, types, import contracts, scripts, tests
+check: setup-clouds ## everything that must hold: format, lint, types, import contracts, scripts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -36,10 +36,10 @@ machine-images: setup-vms ## build the machine images that VMs boot, before they
 test: setup-clouds ## run the tests, those with real engines and servers included where this host can
 	@$(ENV) $(BIN)/pytest -m "not slow and not vm" $(ARGS)
 
-live: setup ## run the live suites, also the long ones
+live: setup-clouds ## run the live suites, also the long ones
 	@$(ENV) $(BIN)/pytest -m "(live or slow) and not vm" $(ARGS)
 
-test-vms: setup-vms ## run the suites that boot VMs: failures of other kernels, power losses, load generators
+test-vms: setup-vms setup-clouds ## run the suites that boot VMs: failures of other kernels, power losses, load generators
 	@$(ENV) $(BIN)/pytest -m vm $(ARGS)
 
 check: setup-clouds ## everything that must hold: format, lint, types, import contracts, scripts, tests

@@ -94,20 +94,21 @@ def _kind(written: str) -> str:
     return written.partition("+")[0].rpartition("-")[0]
 
 
-def impossible(values: Mapping[str, str]) -> str:
-    """Why the cloud cannot give what its own axes ask for, or empty."""
+def impossible(values: Mapping[str, str]) -> tuple[str, str]:
+    """Why the cloud cannot give what its own axes ask for, and what to do, which it may leave open; both empty when it can."""
     member = clouds.load(values["cloud"])
     for axis in OF_THE_CLOUD:
         offered = member.axes.get(axis)
         own = axis == "machine_image" and member.features.own_images and machine_source.is_own(values[axis])
         if offered is not None and axis != "disk" and not own and values[axis] not in offered:
-            return f"{member.name} has no {axis} {values[axis]}; it has {', '.join(offered)}"
+            return f"{member.name} has no {axis} {values[axis]}; it has {', '.join(offered)}", ""
     try:
         disk(values["disk"], member.name)
     except ValueError as reason:
-        return f"disk {values['disk']}: {reason}"
+        return f"disk {values['disk']}: {reason}", ""
     # What an account has room for hangs on what it sells alone; what a machine has room for, on what else runs there.
-    return "" if member.account is None else member.room((_alone(values),)).replace(": ", "; ", 1)
+    what, _, cure = member.room((_alone(values),)).partition(": ") if member.account is not None else ("", "", "")
+    return what, cure
 
 
 def _alone(values: Mapping[str, str]) -> HostRequest:

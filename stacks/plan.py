@@ -124,8 +124,9 @@ def _impossible(cell: Cell, choices: tuple[Choice, ...]) -> LeftOut | None:
         choice = next(each for each in choices if (each.cloud, each.machine_image) == (cell.cloud, cell.machine_image))
         fix = "ask for a kernel that there is, or name a machine_image"
         return LeftOut(cell=cell, reason=choice.reason, fix=fix, source="stacks.kernels")
-    if reason := axes.impossible(_values(cell)):
-        return LeftOut(cell=cell, reason=reason, fix=_OTHER_VALUE, source=f"stacks.clouds.{cell.cloud}")
+    reason, fix = axes.impossible(_values(cell))
+    if reason:
+        return LeftOut(cell=cell, reason=reason, fix=fix or _OTHER_VALUE, source=f"stacks.clouds.{cell.cloud}")
     return None
 
 

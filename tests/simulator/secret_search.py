@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from bench.generator.process import CREDENTIALS_VARIABLE
 from tests.simulator import settings
 from tests.simulator.cloud_side import open_cloud
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _ALLOWED_FILES = ("credential.json", "key", "passphrase")
 """Where secrets are kept, each of mode 0600."""
 
-_CARRIES_KEYS = "COWBENCH_CREDENTIALS"
+_CARRIES_KEYS = CREDENTIALS_VARIABLE
 """The variable by which a load generator's own process is given S3 keys."""
 
 

@@ -6,10 +6,11 @@ import contextlib
 import signal
 import sys
 
-# A shell without job control starts its background jobs with SIGINT ignored, and their children inherit that: those that
-# tests interrupt would not notice.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell without job control starts its background jobs with SIGINT ignored, nohup with SIGHUP, and their children inherit that:
+# those that tests interrupt would not notice.
+for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _usual)
 
 with contextlib.suppress(ImportError):
     from google.rpc import status_pb2

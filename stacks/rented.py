@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
-from stacks import distributions, drivers, engines, first_contact, host_setup, quantity, state, user_data
+from stacks import distributions, engines, first_contact, host_setup, user_data, vm_setup
 from stacks.cloud import Access, Account, Cloud, Features, HostOutputs, HostRequest, SiteRequest
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _host(
     from stacks.resources.rented_host import RentedHost  # noqa: PLC0415 - imports pulumi
 
     assert access is not None
-    setup = host_setup.render_up(_setup(request))
+    setup = vm_setup.script(request, device=host_setup.BLANK, pool_device=host_setup.BLANK)
     text = pulumi.Output.all(access.public_key, access.private_key).apply(lambda keys: _user_data(request, setup, *keys))
     # Derived from the private key, but nothing of it can be told from the text, and policy must be able to read it.
     made = vm(request, site, pulumi.Output.unsecret(text))
@@ -185,19 +185,4 @@ def _user_data(request: HostRequest, setup: str, public_key: str, private_key: s
         up_script=setup,
         word=first_contact.word(private_key, request.name),
         lifetime_s=request.lifetime_s,
-    )
-
-
-def _setup(request: HostRequest) -> host_setup.HostSetup:
-    driver = drivers.load(request.driver)
-    return host_setup.HostSetup(
-        root=user_data.ROOT,
-        owner=state.owner(request.stack, request.name),
-        device=host_setup.BLANK,
-        disk_bytes=quantity.disk_bytes(request.disk),
-        filesystem=request.backing_filesystem,
-        driver=driver,
-        engine=engines.load(request.engine),
-        install=True,
-        pool_device=host_setup.BLANK if driver.wants_whole_disk else "",
     )

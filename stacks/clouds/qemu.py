@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from stacks import drivers, engines, host_setup, kvm, machine_image, quantity, state, user_data, vm_process
+from stacks import drivers, engines, host_setup, kvm, machine_image, quantity, state, vm_process, vm_setup
 from stacks.cloud import Access, Cloud, Features, HostOutputs, HostRequest
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _host(request: HostRequest, access: Access | None, _site: None) -> HostOutpu
             "disk_bytes": size_bytes,
             "pool_bytes": size_bytes if drivers.load(request.driver).wants_whole_disk else 0,
             "container_images": list(request.container_images),
-            "setup": host_setup.render_up(_setup(request)),
+            "setup": vm_setup.script(request, device=_DATA_DEVICE, pool_device=_POOL_DEVICE),
             "ports": {cell: list(ports) for cell, ports in request.ports.items()},
             "open_to": request.open_to,
             "driver": request.driver,
@@ -115,21 +115,6 @@ def _host(request: HostRequest, access: Access | None, _site: None) -> HostOutpu
         reach=host.reach,
         facts=host.facts,
         incarnation=host.incarnation,
-    )
-
-
-def _setup(request: HostRequest) -> host_setup.HostSetup:
-    driver = drivers.load(request.driver)
-    return host_setup.HostSetup(
-        root=user_data.ROOT,
-        owner=state.owner(request.stack, request.name),
-        device=_DATA_DEVICE,
-        disk_bytes=quantity.disk_bytes(request.disk),
-        filesystem=request.backing_filesystem,
-        driver=driver,
-        engine=engines.load(request.engine),
-        install=True,
-        pool_device=_POOL_DEVICE if driver.wants_whole_disk else "",
     )
 
 

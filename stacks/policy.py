@@ -6,6 +6,8 @@ written once for all clouds. Names of inputs are Pulumi's own, in camelCase, as 
 
 from __future__ import annotations
 
+import base64
+import gzip
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ _SECRETS = (
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
     r"(?i)\b(?:aws_secret_access_key|secret_key|secretkey|password|passwd|api_token|hcloud_token)\b[\"']?\s*[:=]\s*[\"']?[^\s\"']{8,}",
 )
+_GZIP = b"\x1f\x8b"
 _WIDEST_PREFIX = 8
 """An operator's address is one, or a company's network; anything wider is the world."""
 
@@ -127,6 +130,17 @@ def judge(
         )
     meaning = meanings[kind](inputs)
     return tuple(Violation(rule=rule.__name__, what=what, fix=fix) for rule, fix in RULES for what in rule(meaning))
+
+
+def unpacked(user_data: object) -> str:
+    """User-data out of base64 and gzip, as some clouds want it. What is neither stays as it is: in a preview nobody knows it."""
+    if not isinstance(user_data, str):
+        return ""
+    try:
+        plain = base64.b64decode(user_data, validate=True)
+        return (gzip.decompress(plain) if plain.startswith(_GZIP) else plain).decode(errors="replace")
+    except (OSError, EOFError, ValueError):
+        return user_data
 
 
 def _is_everybody(source: str) -> bool:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import DeployError
-from stacks import disk, drivers, labels, rented
+from stacks import disk, drivers, labels, policy, rented
 from stacks.cloud import Access, Account, Belonging, HostRequest, SiteRequest
 from stacks.policy import Meaning, Opening
 
@@ -580,18 +580,16 @@ def _instance(inputs: Mapping[str, Any]) -> Meaning:
     return Meaning(
         # A disk without them is as bad as a VM without them.
         labels={key: value for key, value in tags.items() if disk_tags.get(key) == value},
-        user_data=str(inputs.get("userData") or "") + _unpacked(inputs.get("userDataBase64")),
+        user_data=str(inputs.get("userData") or "") + policy.unpacked(inputs.get("userDataBase64")),
         encrypted=all(each.get("encrypted") is True for each in disks),
         deleted_with_vm=all(each.get("deleteOnTermination") is not False for each in disks),
         metadata_needs_token=(inputs.get("metadataOptions") or {}).get("httpTokens") == "required",
     )
 
 
-def _unpacked(packed: object) -> str:
-    if not isinstance(packed, str):
-        return ""
-    plain = base64.b64decode(packed)
-    return (gzip.decompress(plain) if plain.startswith(b"\x1f\x8b") else plain).decode(errors="replace")
+def _bucket(inputs: Mapping[str, Any]) -> Meaning:
+    """None is made here, but a program that grows one, or a policy pack's user, is to hear of it."""
+    return Meaning(labels=inputs.get("tags") or {}, public_bucket=str(inputs.get("acl") or "").startswith("public"))
 
 
 _MEANINGS: Mapping[str, Callable[[Mapping[str, Any]], Meaning]] = {
@@ -606,6 +604,7 @@ _MEANINGS: Mapping[str, Callable[[Mapping[str, Any]], Meaning]] = {
     "aws:ec2/keyPair:KeyPair": _labelled,
     "aws:ec2/placementGroup:PlacementGroup": _labelled,
     "aws:ec2/instance:Instance": _instance,
+    "aws:s3/bucket:Bucket": _bucket,
 }
 
 _FAILURES: Mapping[str, tuple[str, ...]] = {

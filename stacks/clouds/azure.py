@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import DeployError
-from stacks import disk, drivers, labels, rented
+from stacks import disk, drivers, labels, policy, rented
 from stacks.cloud import Access, Account, Belonging
 from stacks.policy import Meaning, Opening
 
@@ -567,13 +567,12 @@ def _ports(written: str) -> tuple[int, int]:
 
 
 def _virtual_machine(inputs: Mapping[str, Any]) -> Meaning:
-    told = (inputs.get("osProfile") or {}).get("customData")
     storage = inputs.get("storageProfile") or {}
     attached = [storage.get("osDisk") or {}, *(storage.get("dataDisks") or ())]
     return Meaning(
         labels=inputs.get("tags") or {},
-        # In a preview it may not be known yet. Azure encrypts every disk at rest, and has no token for its metadata service.
-        user_data=base64.b64decode(told).decode() if isinstance(told, str) else "",
+        # Azure encrypts every disk at rest, and has no token for its metadata service.
+        user_data=policy.unpacked((inputs.get("osProfile") or {}).get("customData")),
         deleted_with_vm=all(each.get("deleteOption") == "Delete" for each in attached),
     )
 

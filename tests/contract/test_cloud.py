@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 from bench import knowledge
 from bench.errors import InputError
 from bench.records import AXES, Generators
-from stacks import axes, clouds, deploy, disk, distributions, drivers, hosts, labels, plan, policy
+from stacks import axes, clouds, deploy, disk, distributions, drivers, hosts, labels, plan, policy, policy_enforcement
 from stacks.terms import Settled
 from tests.cells import cell
 from tests.contract import seventh_cloud
@@ -23,8 +24,11 @@ from tests.registry import files_of, folder, modules
 from tests.unit import renting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from bench.records import Cell
     from stacks.cloud import Cloud, HostRequest
+    from stacks.policy import Meaning
 
 
 SETTLED = Settled(
@@ -45,6 +49,9 @@ TWO_GENERATORS = Generators(count=2, instance_type="", machine_image="")
 
 PRIVATE = tuple(ipaddress.IPv4Network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 """RFC 1918. The operator's address above is of a range for documentation, which Python calls private too."""
+
+LONGEST_PLAIN_INPUT = 1000
+"""Characters of an input; only what VMs are told has more."""
 
 HOSTS = frozenset({"EngineHost", "VirtualMachine", "RentedHost"})
 """What a host is to the rest of the program, whatever its cloud makes for it."""
@@ -310,6 +317,42 @@ def test_nothing_that_it_makes_breaks_a_rule(
         assert bool(broken) == cloud.features.needs_account
 
     return deployed.targets.apply(judge)
+
+
+@pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK ships it without types
+def test_its_vms_are_judged_in_a_preview_too(
+    cloud: Cloud, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> pulumi.Output[None] | None:
+    monkeypatch.setattr("stacks.image.ensure", lambda name: SimpleNamespace(content_digest=f"sha256:{name}"))
+    if cloud.account is None:
+        return None
+    meanings = cloud.account.meanings
+    deployed = deploy.deploy((cell(cloud=cloud.name),), "contract", WANTED)
+
+    def judge(_: object) -> None:
+        told = [args for args in recorder.of_clouds() if meanings[args.typ](args.inputs).user_data]
+        assert told
+        for args in told:
+            inputs = _without_user_data(args.inputs)
+            broken = policy_enforcement.violations(
+                args.typ, {**inputs, "more": rpc.UNKNOWN}, {args.typ: _unlabelled(meanings[args.typ])}
+            )
+            assert [each.rule for each in broken] == ["labelled"]
+
+    return deployed.targets.apply(judge)
+
+
+def _without_user_data(value: Any) -> Any:
+    """Inputs as in a preview: what a VM is told holds a key that is made with it, so it is known later."""
+    if isinstance(value, dict):
+        return {key: _without_user_data(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_user_data(each) for each in value]
+    return rpc.UNKNOWN if isinstance(value, str) and len(value) > LONGEST_PLAIN_INPUT else value
+
+
+def _unlabelled(meaning: Callable[[Mapping[str, Any]], Meaning]) -> Callable[[Mapping[str, Any]], Meaning]:
+    return lambda inputs: replace(meaning(inputs), labels={})
 
 
 @pytest.mark.parametrize("generators", [None, TWO_GENERATORS])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,3 +105,23 @@ def test_the_meaning_is_told_by_what_the_resource_is_given() -> None:
     policy.judge("x:y:Z", {"userData": "text"}, {"x:y:Z": meaning})
 
     assert seen == [{"userData": "text"}]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        "#cloud-config",
+        base64.b64encode(b"#cloud-config").decode(),
+        base64.b64encode(gzip.compress(b"#cloud-config")).decode(),
+    ],
+)
+def test_user_data_is_read_however_it_is_packed(packed: str) -> None:
+    assert policy.unpacked(packed) == "#cloud-config"
+
+
+def test_user_data_that_cannot_be_unpacked_is_judged_as_it_is() -> None:
+    torn = base64.b64encode(gzip.compress(b"#cloud-config")[:-4]).decode()
+
+    assert policy.unpacked(torn) == torn
+    assert policy.unpacked("(known when it is made)") == "(known when it is made)"
+    assert policy.unpacked(None) == ""

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from bench import cli_steps as steps
-from bench import display, signals
+from bench import cli_sweep, display, signals
 from bench.errors import CowbenchError, DeployError, InputError, Interrupted
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def doctor(
     if as_json:
         steps.print_json([asdict(ability) for ability in abilities])
     else:
-        steps.show_abilities(steps.screen_for(), abilities)
+        display.show_abilities(steps.screen_for(), abilities)
     if cloud and not all(ability.works for ability in abilities):
         raise typer.Exit(DeployError.exit_code)
 
@@ -279,13 +279,13 @@ def sweep(
     """Find what killed runs left on this machine, or in an account, show it, and remove it."""
     screen = steps.screen_for(quiet=as_json)
     if cloud:
-        found = steps.sweep_account(screen, cloud, region or (), run=run, everything=everything, dry_run=dry_run)
+        found = cli_sweep.of_account(screen, cloud, region or (), run=run, everything=everything, dry_run=dry_run)
         if as_json:
             steps.print_json(found)
         return
     if region or run:
         raise InputError("this machine has no regions and no labels", where="sweep", next_step="add --cloud NAME")
-    traces, stuck = steps.sweep_stacks(screen, everything=everything, dry_run=dry_run)
+    traces, stuck = cli_sweep.of_machine(screen, everything=everything, dry_run=dry_run)
     if as_json:
         steps.print_json(traces)
     elif not traces:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from bench.errors import CowbenchError, DeployError, InputError
 from bench.records import Finding, LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from _typeshed import DataclassInstance
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from bench.records import Cell, GeneratorHost, Run, Summary, Target
     from bench.targets import Deployment
     from bench.terminal import Screen
-    from stacks.cloud import Belonging
     from stacks.deploy import Wanted
-    from stacks.doctor import Ability
     from stacks.fleet import Observer, Outcome
     from stacks.lifecycle import Standing, Step
     from stacks.matrix import Matrix
@@ -96,7 +94,7 @@ def preview(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> dict[st
     from stacks import fleet, parts, settle
 
     settled = settle.settle(parts.split(name, planned.cells), matrix.load.generators, matrix.terms)
-    return fleet.preview(name, planned.cells, wanted_of(matrix), settled, display.step_lines(screen))
+    return fleet.preview(name, planned.cells, wanted_of(matrix), settled, lambda step: display.show_step(screen, step))
 
 
 def bring_up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Outcome:
@@ -105,9 +103,8 @@ def bring_up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Outcom
     from stacks import fleet
 
     started = time.monotonic()
-    doing = f"bringing up {phrases.counted(len(planned.cells), 'cell')}"
-    with screen.console.status(doing) if screen.live else nullcontext():
-        outcome = fleet.up(name, planned.cells, wanted_of(matrix), matrix.terms, observer(screen))
+    with screen.working(f"bringing up {phrases.counted(len(planned.cells), 'cell')}") as note:
+        outcome = fleet.up(name, planned.cells, wanted_of(matrix), matrix.terms, observer(screen, note))
     cells = phrases.counted(len(planned.cells) - sum(len(part.cells) for part, _ in outcome.failed), "cell")
     screen.step(f"stack {name}: {cells} of {matrix.name} up", time.monotonic() - started)
     for part, error in outcome.failed:
@@ -115,17 +112,20 @@ def bring_up(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> Outcom
     return outcome
 
 
-def observer(screen: Screen) -> Observer:
-    """A listener that prints each finished step, with its cloud where several go up side by side."""
+def observer(screen: Screen, note: Callable[[str], None]) -> Observer:
+    """Prints each finished step, with its cloud where several go up side by side; `note` is told what is under way."""
     from stacks.fleet import Observer
 
-    plain_line = display.step_lines(screen)
+    under_way: dict[tuple[str, str, str], str] = {}
 
-    def step(cloud: str, done: Step) -> None:
-        if not cloud:
-            plain_line(done)
-        elif done.done:
-            screen.say(f"     {cloud:<14}{done.operation:<8}{done.kind:<22}{done.name}", "dim")
+    def step(cloud: str, told: Step) -> None:
+        display.show_step(screen, told, cloud)
+        one = (cloud, told.kind, told.name)
+        if told.done:
+            under_way.pop(one, None)
+        else:
+            under_way[one] = f"{told.operation} {told.name}"
+        note(display.first_few(tuple(under_way.values())))
 
     return Observer(step=step, say=lambda cloud, text: screen.say(f"     {cloud and f'{cloud}: '}{text}", "yellow"))
 
@@ -314,8 +314,8 @@ def bring_down(screen: Screen, name: str) -> None:
     """Take the stack away, each step a line on the screen."""
     from stacks import fleet
 
-    with screen.timed(f"taking stack {name} away", f"stack {name} down, nothing left"):
-        fleet.down(name, observer(screen))
+    with screen.timed(f"taking stack {name} away", f"stack {name} down, nothing left") as note:
+        fleet.down(name, observer(screen, note))
 
 
 def has_results(folder: Path) -> bool:
@@ -388,78 +388,3 @@ def plain(records: Iterable[DataclassInstance]) -> list[dict[str, Any]]:
 def print_json(value: object) -> None:
     """JSON on standard output."""
     print(json.dumps(value, indent=2, sort_keys=True))
-
-
-def show_abilities(screen: Screen, abilities: Iterable[Ability]) -> None:
-    """A line for each, and what to do about those that do not work."""
-    for ability in abilities:
-        screen.say(
-            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<34}{ability.reason}",
-            "" if ability.works else "yellow",
-        )
-        if ability.fix:
-            screen.say(f"{'':46}next: {ability.fix}", "dim")
-
-
-def show_belongings(screen: Screen, found: Sequence[tuple[Belonging, str]]) -> None:
-    """A table of what is in an account: where, what, whose, since when it may go, and why it goes."""
-    rows = [("cloud", "region", "kind", "name", "owner", "run", "expired", "why")]
-    rows += [
-        (each.cloud, each.region, each.kind, each.name or each.id, each.owner, each.run, _expired(each.expires_at), why)
-        for each, why in found
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        screen.say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _expired(at: float) -> str:
-    left_s = at - time.time()
-    if at == 0:
-        return "no date"
-    return f"in {left_s / 3600:.1f} h" if left_s > 0 else f"{-left_s / 3600:.1f} h ago"
-
-
-def sweep_stacks(screen: Screen, *, everything: bool, dry_run: bool) -> tuple[dict[str, list[str]], list[DeployError]]:
-    """Take away the stacks of this machine that nobody will come back for: their hosts by stack, and what resisted."""
-    from stacks import parts
-    from stacks import sweep as sweeping
-
-    found = sweeping.stacks() if everything else sweeping.abandoned_stacks()
-    doomed = sorted({parts.stack_of(name) for name in found})
-    traces = {name: [host.host for part in (parts.names(name) or (name,)) for host in sweeping.hosts(part)] for name in doomed}
-    stuck: list[DeployError] = []
-    for name, hosts in traces.items():
-        screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
-        if not dry_run:
-            try:
-                bring_down(screen, name)
-            except DeployError as error:
-                # One stack that resists must not keep the others.
-                stuck.append(error)
-    sweeping.remove_orphans(dry_run=dry_run)
-    return traces, stuck
-
-
-def sweep_account(
-    screen: Screen, cloud: str, regions: Sequence[str], *, run: str, everything: bool, dry_run: bool
-) -> list[dict[str, Any]]:
-    """Show and remove what of ours is left in an account; gives it as JSON has it. Raises DeployError naming what resisted."""
-    from stacks import account_sweep
-
-    found = account_sweep.account_of(cloud).belongings(tuple(regions))
-    doomed = account_sweep.doomed(found, account_sweep.mine(), run=run, everything=everything)
-    if doomed:
-        show_belongings(screen, [(each.belonging, each.why) for each in doomed])
-    stays = len(found) - len(doomed)
-    if stays:
-        screen.say(f"{stays} more carry our labels and stay: others', or still in use; one run by name: --run RUN", "dim")
-    if not dry_run:
-        stuck = account_sweep.remove(
-            [each.belonging for each in doomed],
-            lambda each: screen.say(f"     delete  {each.kind:<16}{each.name or each.id}", "dim"),
-        )
-        account_sweep.insist_on_all(stuck, f"cowbench sweep --cloud {cloud}")
-    if not doomed:
-        screen.say(f"nothing to sweep in {cloud}")
-    return [{**asdict(each.belonging), "why": each.why} for each in doomed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from bench.host_words import image_name
@@ -10,14 +11,19 @@ from bench.report.axes import naming_axes
 from bench.report.phrases import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bench.records import Cell, Finding
     from bench.terminal import Screen
+    from stacks.cloud import Belonging
     from stacks.cost import Cost
+    from stacks.doctor import Ability
     from stacks.lifecycle import Step
     from stacks.matrix import Matrix
     from stacks.plan import Plan
+
+
+_FEW = 3
 
 
 def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
@@ -44,6 +50,8 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
     passes = len(planned.cells) * load.blocks
     seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
     screen.say(f"{counted(passes * len(load.workloads), 'trial')}, {seconds:.0f} s of load")
+    for size, count in planned.vms_here().items():
+        screen.say(f"{counted(count, 'VM')} of {size} on this machine at the same time")
     if load.generators:
         screen.say(f"load from {counted(load.generators.count, 'host')} of their own in every region of a cloud")
 
@@ -132,14 +140,17 @@ def show_warnings(screen: Screen, planned: Plan) -> None:
         screen.say(f"  next: {fix}", "dim")
 
 
-def step_lines(screen: Screen) -> Callable[[Step], None]:
-    """A listener that prints each finished step of Pulumi."""
+def show_step(screen: Screen, step: Step, cloud: str = "") -> None:
+    """A finished step of Pulumi, with its cloud where several go up side by side."""
+    if step.done:
+        where = f"{cloud:<14}" if cloud else ""
+        screen.say(f"     {where}{step.operation:<8}{step.kind:<{22 if cloud else 16}}{step.name}", "dim")
 
-    def show(step: Step) -> None:
-        if step.done:
-            screen.say(f"     {step.operation:<8}{step.kind:<16}{step.name}", "dim")
 
-    return show
+def first_few(things: Sequence[str]) -> str:
+    """Of many only some: they share one line of a terminal."""
+    more = len(things) - _FEW
+    return ", ".join(things[:_FEW]) + (f" and {more} more" if more > 0 else "")
 
 
 def show_findings(screen: Screen, findings: Sequence[Finding], none: str) -> None:
@@ -150,3 +161,33 @@ def show_findings(screen: Screen, findings: Sequence[Finding], none: str) -> Non
         screen.say(f"  next: {finding.fix}", "dim")
     if not findings and none:
         screen.say(none)
+
+
+def show_abilities(screen: Screen, abilities: Iterable[Ability]) -> None:
+    """A line for each, and what to do about those that do not work."""
+    for ability in abilities:
+        screen.say(
+            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<34}{ability.reason}",
+            "" if ability.works else "yellow",
+        )
+        if ability.fix:
+            screen.say(f"{'':46}next: {ability.fix}", "dim")
+
+
+def show_belongings(screen: Screen, found: Sequence[tuple[Belonging, str]]) -> None:
+    """A table of what is in an account: where, what, whose, since when it may go, and why it goes."""
+    rows = [("cloud", "region", "kind", "name", "owner", "run", "expired", "why")]
+    rows += [
+        (each.cloud, each.region, each.kind, each.name or each.id, each.owner, each.run, _expired(each.expires_at), why)
+        for each, why in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        screen.say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _expired(at: float) -> str:
+    left_s = at - time.time()
+    if at == 0:
+        return "no date"
+    return f"in {left_s / 3600:.1f} h" if left_s > 0 else f"{-left_s / 3600:.1f} h ago"

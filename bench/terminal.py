@@ -76,14 +76,20 @@ class Screen:
         self.console.print(Text.assemble(("ok   ", "green"), f"{text:<62}", (f"{seconds:7.1f} s", "dim")))
 
     @contextmanager
-    def timed(self, doing: str, done: str) -> Iterator[None]:
-        """A step: what is being done while it is (on a terminal), and that it is done, with its time, when it ended well."""
+    def working(self, doing: str) -> Iterator[Callable[[str], None]]:
+        """Shows what is being done while it is, on a terminal; call what it gives with the parts that are under way."""
+        if not self.live:
+            yield lambda _: None
+            return
+        with self.console.status(Text(doing)) as status:
+            yield lambda parts: status.update(Text(f"{doing}: {parts}" if parts else doing))
+
+    @contextmanager
+    def timed(self, doing: str, done: str) -> Iterator[Callable[[str], None]]:
+        """A step: as `working`, and that it is done, with its time, when it ended well."""
         started = time.monotonic()
-        if self.live:
-            with self.console.status(doing):
-                yield
-        else:
-            yield
+        with self.working(doing) as note:
+            yield note
         self.step(done, time.monotonic() - started)
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,12 @@ class Plan:
     def kernel(self, cell: Cell) -> str:
         """The kernel that the cell's machine image is expected to boot; empty where that is not known."""
         return str(self.facts.get(cell.name, {}).get("kernel") or "")
+
+    def vms_here(self) -> Counter[str]:
+        """How many VMs of each size share this machine's memory; what is rented is in the cost."""
+        features = {cell.cloud: clouds.load(cell.cloud).features for cell in self.cells}
+        here = {cloud for cloud, each in features.items() if each.on_this_machine and each.chooses_kernel}
+        return Counter({cell.host: cell.instance_type for cell in self.cells if cell.cloud in here}.values())
 
 
 def facts_of(cell: Cell) -> Mapping[str, object]:

@@ -1,0 +1,60 @@
+"""What `cowbench sweep` does: find what killed runs left on this machine or in an account, show it, remove it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bench import cli_steps as steps
+from bench import display
+from bench.errors import DeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.terminal import Screen
+
+
+def of_machine(screen: Screen, *, everything: bool, dry_run: bool) -> tuple[dict[str, list[str]], list[DeployError]]:
+    """Take away the stacks of this machine that nobody will come back for: their hosts by stack, and what resisted."""
+    from stacks import parts
+    from stacks import sweep as sweeping
+
+    found = sweeping.stacks() if everything else sweeping.abandoned_stacks()
+    doomed = sorted({parts.stack_of(name) for name in found})
+    traces = {name: [host.host for part in (parts.names(name) or (name,)) for host in sweeping.hosts(part)] for name in doomed}
+    stuck: list[DeployError] = []
+    for name, hosts in traces.items():
+        screen.say(f"{name}: {', '.join(hosts) or 'no host left, only its state'}")
+        if not dry_run:
+            try:
+                steps.bring_down(screen, name)
+            except DeployError as error:
+                # One stack that resists must not keep the others.
+                stuck.append(error)
+    sweeping.remove_orphans(dry_run=dry_run)
+    return traces, stuck
+
+
+def of_account(
+    screen: Screen, cloud: str, regions: Sequence[str], *, run: str, everything: bool, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Show and remove what of ours is left in an account; gives it as JSON has it. Raises DeployError naming what resisted."""
+    from stacks import account_sweep
+
+    found = account_sweep.account_of(cloud).belongings(tuple(regions))
+    doomed = account_sweep.doomed(found, account_sweep.mine(), run=run, everything=everything)
+    if doomed:
+        display.show_belongings(screen, [(each.belonging, each.why) for each in doomed])
+    stays = len(found) - len(doomed)
+    if stays:
+        screen.say(f"{stays} more carry our labels and stay: others', or still in use; one run by name: --run RUN", "dim")
+    if not dry_run:
+        stuck = account_sweep.remove(
+            [each.belonging for each in doomed],
+            lambda each: screen.say(f"     delete  {each.kind:<16}{each.name or each.id}", "dim"),
+        )
+        account_sweep.insist_on_all(stuck, f"cowbench sweep --cloud {cloud}")
+    if not doomed:
+        screen.say(f"nothing to sweep in {cloud}")
+    return [{**asdict(each.belonging), "why": each.why} for each in doomed]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
-from stacks import distributions, engines, first_contact, host_setup, user_data, vm_setup
+from stacks import distributions, engines, first_contact, host_setup, labels, user_data, vm_setup
 from stacks.cloud import Access, Account, Cloud, Features, HostOutputs, HostRequest, SiteRequest
 
 if TYPE_CHECKING:
@@ -185,4 +185,5 @@ def _user_data(request: HostRequest, setup: str, public_key: str, private_key: s
         up_script=setup,
         word=first_contact.word(private_key, request.name),
         lifetime_s=request.lifetime_s,
+        expires_at=labels.expires_at(request.labels),
     )

@@ -29,6 +29,9 @@ console=/dev/console
 printf '\\n{HOST_KEY_MARK} %s\\n' "$(cut -d' ' -f1,2 $key.pub)" >$console
 """
 
+_GRACE_S = 900
+"""From a stack's terms being settled until its first hosts start: as long as a deployment usually takes, and more."""
+
 _EVERY_BOOT = f"""\
 #!/bin/sh
 # At every boot, also after a power loss: the set-up is written to be run again.
@@ -47,9 +50,12 @@ printf '%s %s' "$word" "$key" | sha256sum | cut -d' ' -f1 >{PROOF}
 """
 
 _END_OF_LIFE = f"""\
-# At every boot: a VM that somebody forgot, or whose operator's machine died, ends itself. The first boot decides when.
+# At every boot: a VM that somebody forgot, or whose operator's machine died, ends itself. The first boot decides when, and one
+# that came late to its stack goes with the others.
 end={ROOT}/end-of-life
-[ -s $end ] || {{ mkdir -p {ROOT} && echo $(($(date +%s) + $1)) >$end; }}
+own=$(($(date +%s) + $1))
+[ "$2" -eq 0 ] || [ "$own" -lt "$2" ] || own=$2
+[ -s $end ] || {{ mkdir -p {ROOT} && echo "$own" >$end; }}
 # Not `shutdown -P +N`: that asks systemd over D-Bus, which is not up this early. The clock is asked again and again: it may jump.
 setsid sh -c 'while [ "$(date +%s)" -lt "$(cat "$1")" ]; do sleep 20; done; sync; poweroff || poweroff -f' sh $end \\
     </dev/null >/dev/null 2>&1 &
@@ -60,11 +66,12 @@ class _Literal(str):
     __slots__ = ()
 
 
-def render(*, host: str, public_key: str, up_script: str, word: str = "", lifetime_s: int = 0) -> str:
+def render(*, host: str, public_key: str, up_script: str, word: str = "", lifetime_s: int = 0, expires_at: float = 0) -> str:
     """The user-data. It holds no secret: what runs on the VM, or asks a cloud's metadata service, can read it.
 
     `word` is for clouds whose console cannot be read (`stacks.first_contact`): of use to nobody once the host is known. After
-    `lifetime_s` seconds, unless it is 0, the VM powers itself off.
+    `lifetime_s` seconds, unless it is 0, the VM powers itself off, and at the latest a while after `expires_at` (Unix time, 0 for
+    none): the cloud's own end of it, which counts from its start, is to come first where there is one.
 
     The host key is made on the VM at its first boot. The set-up's status stands in `up.status` of the host directory, its
     words in `up.log`.
@@ -80,7 +87,7 @@ def render(*, host: str, public_key: str, up_script: str, word: str = "", lifeti
             ["sh", "-c", _Literal(_SAY_HOST_KEY)],
             *([["sh", "-c", _Literal(_PROVE), "sh", word]] if word else []),
             # Before all that may hang, and again at every boot.
-            *([["sh", "-c", _Literal(_END_OF_LIFE), "sh", str(lifetime_s)]] if lifetime_s else []),
+            *([["sh", "-c", _Literal(_END_OF_LIFE), "sh", str(lifetime_s), _latest(expires_at)]] if lifetime_s else []),
         ],
         "write_files": [
             {"path": f"{ROOT}/up.sh", "permissions": "0700", "content": _Literal(up_script)},
@@ -88,6 +95,10 @@ def render(*, host: str, public_key: str, up_script: str, word: str = "", lifeti
         ],
     }
     return "#cloud-config\n" + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+
+
+def _latest(expires_at: float) -> str:
+    return str(int(expires_at) + _GRACE_S if expires_at else 0)
 
 
 def host_key(console: str) -> str:

@@ -32,8 +32,6 @@ pytestmark = [
     pytest.mark.timeout(170),
     # The simulator's API outlives the object that started it, on purpose: the next command finds it by its directory.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <function Popen.__del__:pytest.PytestUnraisableExceptionWarning"),
-    # A program that is refused stops half-way.
-    pytest.mark.filterwarnings("ignore:coroutine '.*' was never awaited:RuntimeWarning"),
     # The module of buckets has some of old names.
     pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of .*:DeprecationWarning"),
 ]

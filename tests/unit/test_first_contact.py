@@ -95,6 +95,17 @@ def test_the_vm_writes_the_very_proof_that_is_expected(tmp_path: Path) -> None:
     assert (tmp_path / "proof").read_text().strip() == proof("the-word", KEY)
 
 
+def test_a_vm_that_came_late_to_its_stack_ends_soon_after_the_others(tmp_path: Path) -> None:
+    expires_at = time.time() + 1800
+    text = user_data.render(host="h1", public_key="k", up_script="true\n", lifetime_s=36000, expires_at=expires_at)
+    shell, flag, script, *words = next(command for command in yaml.safe_load(text)["bootcmd"] if "36000" in command)
+    script = script.partition("# Not `shutdown")[0].replace(user_data.ROOT, str(tmp_path))
+
+    subprocess.run([shell, flag, script, *words], check=True, timeout=30)
+
+    assert int((tmp_path / "end-of-life").read_text()) == int(expires_at) + user_data._GRACE_S
+
+
 def test_a_vm_ends_itself_and_a_reboot_does_not_prolong_its_life(tmp_path: Path) -> None:
     """The shell of the user-data is run, with what it leaves in the background, and the end of the machine, made up."""
     document = yaml.safe_load(user_data.render(host="h1", public_key="k", up_script="true\n", lifetime_s=3600))

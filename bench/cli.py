@@ -65,7 +65,7 @@ def plan(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None, a
     wanted, planned = steps.read_plan(matrix)
     tables = price_tables.read(prices)
     costs = cost.estimate(wanted, planned, tables)
-    images = plan_document.images(steps.stack_of(stack, wanted), planned.cells)
+    images = plan_document.images(steps.stack_of(stack, wanted), planned.cells, wanted.load.generators)
     if as_json:
         steps.print_json(plan_document.document(wanted, planned, costs, images))
         return

@@ -66,13 +66,15 @@ def _show_kernels(screen: Screen, planned: Plan) -> None:
 
 
 def show_images(screen: Screen, images: Iterable[Mapping[str, str]]) -> None:
-    """The machine images of accounts: the ids that a stack has settled on, and which are still to be looked up."""
-    every = tuple(images)
-    for image in every:
+    """The machine images of accounts with their ids, and why an id is not known."""
+    unknown: dict[tuple[str, str], list[str]] = {}
+    for image in images:
         if image["id"]:
             screen.say(f"  image {image['name']} on {image['cloud']}, {image['region']}: {image['id']}")
-    if names := dict.fromkeys(image["name"] for image in every if not image["id"]):
-        screen.say(f"  image {', '.join(names)}: the newest, whose id is looked up by cowbench up and kept")
+        else:
+            unknown.setdefault((image["cloud"], image["unknown"]), []).append(image["name"])
+    for (cloud, why), names in unknown.items():
+        screen.say(f"  image {', '.join(names)} on {cloud}: its id is looked up by cowbench up; not now, since {why}", "yellow")
 
 
 def show_cost(screen: Screen, matrix: Matrix, cost: Cost, over_budget: str) -> None:

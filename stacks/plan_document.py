@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stacks import clouds, parts, settle
+from bench.errors import CowbenchError
+from stacks import clouds, hosts, parts, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.records import Cell
+    from bench.records import Cell, Generators
     from stacks.cost import Cost
     from stacks.kernels import Choice
     from stacks.matrix import Matrix
     from stacks.plan import Plan
+
+_AT_ONCE = 8
 
 
 def document(matrix: Matrix, plan: Plan, cost: Cost, images: Iterable[dict[str, str]]) -> dict[str, Any]:
@@ -30,22 +34,38 @@ def document(matrix: Matrix, plan: Plan, cost: Cost, images: Iterable[dict[str, 
     }
 
 
-def images(stack: str, cells: Iterable[Cell]) -> tuple[dict[str, str], ...]:
-    """The machine images in accounts, each once: cloud, region, name, and the `id` where the stack has settled on one.
+def images(stack: str, cells: Iterable[Cell], generators: Generators | None) -> tuple[dict[str, str], ...]:
+    """The machine images in accounts, each once: cloud, region, name, `id`, and `unknown`: why there is no id.
 
-    An empty id is looked up by `up`, and then kept.
+    The id is the one that the stack has settled on; else the cloud is asked for the newest, where its credentials are there.
     """
     every = tuple(cells)
     known: dict[str, str] = {}
     for part in parts.split(stack, every):
         if settled := settle.read(part.name):
             known.update(settled.image_ids)
-    rented = [cell for cell in every if clouds.load(cell.cloud).features.needs_account]
-    found = dict.fromkeys((cell.cloud, cell.region, cell.machine_image) for cell in rented)
-    return tuple(
-        {"cloud": cloud, "region": region, "name": name, "id": known.get(f"{cloud}/{region}/{name}", "")}
-        for cloud, region, name in found
-    )
+    places = {
+        (cloud, request.region, request.machine_image)
+        for cloud, requests in hosts.by_cloud(stack, every, generators).items()
+        if clouds.load(cloud).features.needs_account
+        for request in requests
+    }
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return tuple(pool.map(lambda place: _image(place, known.get("/".join(place), "")), sorted(places)))
+
+
+def _image(place: tuple[str, str, str], known: str) -> dict[str, str]:
+    cloud, region, name = place
+    member, unknown = clouds.load(cloud), ""
+    if not known:
+        if problems := member.problems():
+            unknown = problems[0]
+        elif member.account:
+            try:
+                known = member.account.image_id(region, name)
+            except CowbenchError as error:
+                unknown = f"{error.what}: {error.next_step}"
+    return {"cloud": cloud, "region": region, "name": name, "id": known, "unknown": unknown}
 
 
 def _kernel(choice: Choice) -> dict[str, str | bool]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import json
 from contextlib import redirect_stdout
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench import display, terminal
+from bench.errors import DeployError
 from stacks import cost, plan, plan_document, prices, settle
 from stacks.terms import Settled
 from tests.unit import renting
 from tests.unit.test_cost import TABLES, TODAY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from stacks.matrix import Matrix
@@ -35,7 +39,7 @@ def shown(of: Matrix) -> str:
     with redirect_stdout(io.StringIO()) as out:
         screen = terminal.Screen()
         display.show_plan(screen, of, planned)
-        display.show_images(screen, plan_document.images("shown", planned.cells))
+        display.show_images(screen, plan_document.images("shown", planned.cells, of.load.generators))
         display.show_cost(screen, of, cost.estimate(of, planned, tables, TODAY), cost.over_budget(of, planned, tables))
     return out.getvalue()
 
@@ -44,7 +48,10 @@ def document(of: Matrix) -> dict[str, object]:
     """What a program reads, through JSON."""
     planned = plan.plan(of, plan.facts_of)
     made = plan_document.document(
-        of, planned, cost.estimate(of, planned, prices.read(), TODAY), plan_document.images("shown", planned.cells)
+        of,
+        planned,
+        cost.estimate(of, planned, prices.read(), TODAY),
+        plan_document.images("shown", planned.cells, of.load.generators),
     )
     read: dict[str, object] = json.loads(json.dumps(made))
     return read
@@ -102,22 +109,46 @@ def test_clouds_without_an_account_are_told_no_price() -> None:
     assert not {"cost", "price", "budget", "image"} & set(text.split())
 
 
-def test_an_image_is_looked_up_by_up_and_shown_by_its_id_from_then_on() -> None:
-    of = renting.wanted(WITH_KERNELS)
-    assert "image debian-12, debian-13: the newest, whose id is looked up by cowbench up and kept\n" in shown(of)
+def _rented(monkeypatch: pytest.MonkeyPatch, *problems: str, image_id: Callable[[str, str], str]) -> None:
+    account = SimpleNamespace(image_id=image_id)
+    known = replace(renting.cloud(), problems=lambda: problems, room=lambda _: "", account=account)  # type: ignore[arg-type] # all that is asked of it
+    renting.register(monkeypatch, known)
 
+
+def test_an_image_is_shown_by_its_id_where_the_account_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rented(monkeypatch, image_id=lambda region, name: f"ami-{region}-{name}")
+    of = renting.wanted(WITH_KERNELS)
+
+    assert "image debian-12 on rented, north: ami-north-debian-12\n" in shown(of)
+    images = document(of)["images"]
+    assert isinstance(images, list)
+    assert {"cloud": "rented", "region": "north", "name": "debian-13", "id": "ami-north-debian-13", "unknown": ""} in images
+
+
+def test_it_says_why_the_id_of_an_image_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_region: str, name: str) -> str:
+        raise DeployError(f"no {name} any more", next_step="write another one")
+
+    _rented(monkeypatch, "no token: export TOKEN", image_id=refuse)
+    text = shown(renting.wanted(WITH_KERNELS))
+    assert "image debian-12, debian-13 on rented: its id is looked up by cowbench up; not now, since no token: export" in text
+
+    _rented(monkeypatch, image_id=refuse)
+    assert "since no debian-13 any more: write another one\n" in shown(renting.wanted(WITH_KERNELS))
+
+
+def test_an_image_that_the_stack_has_settled_on_is_not_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rented(monkeypatch, image_id=lambda _region, _name: "the-newest")
     kept = Settled(
         owner="ann", operator="203.0.113.7/32", expires_at=1.0, lifetime_s=1, spot=False,
         image_ids={"rented/north/debian-12": "ami-1"},
     )  # fmt: skip
     settle.keep({"shown": kept})
 
-    assert "image debian-12 on rented, north: ami-1\n" in shown(of)
-    assert "image debian-13: the newest" in shown(of)
-    assert document(of)["images"] == [
-        {"cloud": "rented", "region": "north", "name": "debian-12", "id": "ami-1"},
-        {"cloud": "rented", "region": "north", "name": "debian-13", "id": ""},
-    ]
+    text = shown(renting.wanted(WITH_KERNELS))
+
+    assert "image debian-12 on rented, north: ami-1\n" in text
+    assert "image debian-13 on rented, north: the-newest\n" in text
 
 
 def test_a_program_reads_kernels_costs_and_what_is_left_out() -> None:

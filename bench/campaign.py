@@ -122,7 +122,7 @@ class Campaign:
     def _take(self, trial: Trial) -> None:
         """Takes one trial to its result on the disk."""
         if trial.cell in self.tally.given_up:
-            result = _without_samples(trial, self.tally.given_up[trial.cell])
+            result = without_samples(trial, self.tally.given_up[trial.cell])
             self.ledger.append(result)
         else:
             with self._turn():
@@ -159,7 +159,7 @@ class Campaign:
         self._tell("prepare")
         self._load(target)
         if problem := generator.prepare(target, self._workload(trial)):
-            return _without_samples(trial, f"prepare failed: {problem}{self._on_spot(target)}")
+            return without_samples(trial, f"prepare failed: {problem}{self._on_spot(target)}")
         settled = self._settle()
         self._load(target)
         self._tell("measure")
@@ -272,7 +272,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _without_samples(trial: Trial, problem: str) -> TrialResult:
+def without_samples(trial: Trial, problem: str) -> TrialResult:
+    """The result of a trial that was not measured, as of now."""
     return TrialResult(
         trial=trial,
         started_at=_now(),

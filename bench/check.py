@@ -7,9 +7,10 @@ was sound.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench import lanes
 from bench.errors import CowbenchError
 from bench.host_words import is_spot
 from bench.records import Finding
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from bench.records import ClockReading, GeneratorHost, HostFacts, ServerFacts, Target, TrialResult, Workload
@@ -116,27 +118,95 @@ def stamped(evidence: Evidence, stamp: str, say: Callable[[tuple[TrialResult, ..
     )
 
 
-def reclaimed(evidence: Evidence) -> dict[str, tuple[str, tuple[TrialResult, ...]]]:
-    """By cell, the spot VM that went while it was measured, and the trials at the end that have no samples for it.
+@dataclass(frozen=True, kw_only=True)
+class Reclaimed:
+    """What a cell lost: the spot VMs that went while it was measured, and its trials that do not count for that, in order.
 
-    Of the VMs that do not answer after the load: that of the cell itself, and those that its load came from.
+    Such a trial has a problem, or got no answer to the end of it.
     """
+
+    hosts: tuple[str, ...]
+    lost: tuple[TrialResult, ...]
+
+
+_SILENT_SHARE = 0.1
+"""Of a window. Users begin ops up to its end, so of a server that is there the last answer comes after it."""
+
+
+def reclaimed(evidence: Evidence) -> dict[str, Reclaimed]:
+    """By cell, what a spot VM that went during the run took with it; nothing of one that went when all was measured.
+
+    Of the VMs that do not answer after the load: those of the cells themselves, and those that their load came from.
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    lost: dict[str, dict[int, TrialResult]] = defaultdict(dict)
+    for host, cells in _silent_spot_hosts(evidence).items():
+        for result in _lost(evidence, [result for result in evidence.results if result.trial.cell in cells]):
+            names[result.trial.cell].append(host)
+            lost[result.trial.cell][result.trial.index] = result
+    return {
+        cell: Reclaimed(hosts=tuple(dict.fromkeys(names[cell])), lost=tuple(trials[index] for index in sorted(trials)))
+        for cell, trials in sorted(lost.items())
+    }
+
+
+def without_reclaimed(evidence: Evidence) -> Evidence:
+    """The same without the trials that were lost with a spot VM: a check of its own tells of them, and no server failed there."""
+    lost = {result.trial.index for each in reclaimed(evidence).values() for result in each.lost}
+    return replace(evidence, results=tuple(result for result in evidence.results if result.trial.index not in lost))
+
+
+def _silent_spot_hosts(evidence: Evidence) -> dict[str, set[str]]:
+    """Spot VMs that do not answer after the load, each with the cells that cannot be measured without it."""
     silent = {host for host, found in evidence.now.items() if isinstance(found, str)}
-    found = {}
+    cells: dict[str, set[str]] = defaultdict(set)
     for target in evidence.targets:
-        place = (target.cell.cloud, target.cell.region)
-        drivers = [(each.name, each.host) for each in evidence.generators if (each.cloud, each.region) == place]
-        gone = [name for name, facts in ((target.cell.host, target.host), *drivers) if name in silent and is_spot(facts)]
-        lost = _last_without_samples([result for result in evidence.results if result.trial.cell == target.cell.name])
-        if gone and lost:
-            found[target.cell.name] = (gone[0], lost)
-    return found
+        drivers = [(each.name, each.host) for each in lanes.load_hosts(target, evidence.generators)]
+        for name, facts in ((target.cell.host, target.host), *drivers):
+            if name in silent and is_spot(facts):
+                cells[name].add(target.cell.name)
+    return cells
 
 
-def _last_without_samples(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
-    in_order = sorted(results, key=lambda result: result.trial.index)
-    measured = [at for at, result in enumerate(in_order) if not result.problem]
-    return tuple(in_order[measured[-1] + 1 if measured else 0 :])
+def _lost(evidence: Evidence, results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Of the trials that needed a host, the newest ones, back to the one in which it was last heard of, if that was cut short."""
+    lost: list[TrialResult] = []
+    for result in sorted(results, key=lambda each: each.trial.index, reverse=True):
+        answered_ns, unanswered_ns = (0, 0) if result.problem else _last_ends(evidence, result)
+        silence_ns = _SILENT_SHARE * (result.window_end_ns - result.window_start_ns)
+        to_the_end = "ran_out" in result.stamps or answered_ns >= result.window_end_ns - silence_ns
+        if answered_ns > unanswered_ns and to_the_end:
+            break
+        lost.append(result)
+        if answered_ns:
+            break
+    return lost
+
+
+def _last_ends(evidence: Evidence, result: TrialResult) -> tuple[int, int]:
+    """When the trial's last op that got an answer ended, and its last that got none; 0 where there is no such op.
+
+    Reading back what was stored counts: it comes after the window.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and the checks before the load need no samples
+    from pyarrow import compute, parquet  # noqa: PLC0415 - same
+
+    paths = _paths(evidence, result)
+    if len(paths) < len(result.parts):
+        # Nobody can say any more; that samples are missing is told elsewhere.
+        return result.window_end_ns, 0
+    if not paths:
+        return 0, 0
+    filters = [("trial", "=", result.trial.index), ("op", "not in", ("prepare", "clean_up"))]
+    table = parquet.read_table(paths, columns=["end_ns", "error"], filters=filters)
+    silent = compute.match_substring_regex(table["error"].cast(pa.string()), "^(network|timeout)/")
+    return _last(table.filter(compute.invert(silent))["end_ns"]), _last(table.filter(silent)["end_ns"])
+
+
+def _last(ends_ns: pa.ChunkedArray) -> int:
+    from pyarrow import compute  # noqa: PLC0415 - same
+
+    return int(compute.max(ends_ns).as_py() or 0)
 
 
 _TRIALS = """CREATE TABLE trials (
@@ -159,7 +229,7 @@ def query(evidence: Evidence, sql: str) -> list[tuple[Any, ...]]:
     """
     import duckdb  # noqa: PLC0415 - slow to import, and the checks before the load need no samples
 
-    if not evidence.parts:
+    if not evidence.parts or not evidence.results:
         return []
     with duckdb.connect() as database:
         database.execute(_TRIALS)
@@ -178,14 +248,19 @@ def successes(evidence: Evidence, result: TrialResult) -> NDArray[np.float64]:
     import numpy as np  # noqa: PLC0415 - slow to import, and the checks before the load need no samples
     from pyarrow import parquet  # noqa: PLC0415 - same
 
-    names = {part.rpartition("/")[2] for part in result.parts}
-    paths = [part for part in evidence.parts if part.name in names]
+    paths = _paths(evidence, result)
     if not paths:
         return np.empty((0, 3))
     filters = [("trial", "=", result.trial.index), ("error", "=", ""), ("op", "not in", _OWN_OPS)]
     table = parquet.read_table(paths, columns=["start_ns", "end_ns", "bytes"], filters=filters)
     rows: NDArray[np.float64] = np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
     return rows - (result.window_start_ns, result.window_start_ns, 0)
+
+
+def _paths(evidence: Evidence, result: TrialResult) -> list[Path]:
+    """The files of this trial's samples, of those that are there."""
+    names = {part.rpartition("/")[2] for part in result.parts}
+    return [part for part in evidence.parts if part.name in names]
 
 
 def _row(result: TrialResult) -> tuple[int, str, str, int, int, int]:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench import checks, report, stats, store
+from bench.stats.trial import RECLAIMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bench.records import Run, Summary
+    from bench.records import Run, Summary, TrialResult
 
 SUMMARY_FILE = "summary.json"
 
@@ -23,9 +24,18 @@ def judge(folder: Path) -> tuple[Run, Summary]:
     if run.state != "complete":
         # A run that was cut short has not looked at its samples yet, and its report must not look better for it.
         run = replace(run, findings=(*run.findings, *store.unfinished(folder), *checks.look_after(run, results, parts)))
-    summary = stats.summarise(run, results, folder / "samples")
+    summary = stats.summarise(run, _marked(run, results), folder / "samples")
     stats.write(folder / SUMMARY_FILE, summary)
     return run, summary
+
+
+def _marked(run: Run, results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
+    """The results, with trials that have samples and were lost with a spot VM marked as that alone: all else in them is of it."""
+    lost = {index for finding in run.findings if finding.check == RECLAIMED for index in finding.trials}
+    return tuple(
+        replace(result, stamps=(RECLAIMED,)) if result.trial.index in lost and not result.problem else result
+        for result in results
+    )
 
 
 def write_reports(folder: Path, run: Run, summary: Summary, names: Iterable[str] = report.REPORTS) -> tuple[Path, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench import store
+from bench.campaign import without_samples
 from bench.errors import InputError
 from bench.records import Finding
 
@@ -13,41 +15,78 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.records import GeneratorHost, HostFacts, Run, Target
+    from bench.errors import CowbenchError
+    from bench.records import GeneratorHost, HostFacts, Run, Target, Trial
 
 _VOLATILE = ("driver_status", "boot_id")
 """Facts that may change: some drivers tell their free space there, and a host that was booted anew still has its disk."""
 
 
-def rejoin(folder: Path, targets: Sequence[Target], generators: Sequence[GeneratorHost] = ()) -> None:
+def rejoin(
+    folder: Path,
+    targets: Sequence[Target],
+    generators: Sequence[GeneratorHost] = (),
+    silent: Mapping[str, CowbenchError] = MappingProxyType({}),
+) -> None:
     """Makes sure that the rest of a run would be measured on what the run began with, as read back now.
 
     Raises InputError for a stack that was made anew or changed, its load generators too: fresh disks and other engines in one
     comparison would be a lie. What was only restarted is noted, and so is a block that is measured in two sittings.
+
+    Cells in `silent` cannot be measured, for the reason there: what is left of them is given up, the others go on. Raises that
+    reason where it is all of the run's cells.
     """
     run, now = store.read(folder), {target.cell.name: target for target in targets}
-    for was in run.targets:
+    answering = [target for target in run.targets if target.cell.name not in silent]
+    if not answering:
+        raise silent[run.targets[0].cell.name]
+    for was in answering:
         _insist_on(folder, was.cell.name, _difference(was, now.get(was.cell.name)))
-    there = {host.name: host for host in generators}
-    for host in run.generators:
-        _insist_on(folder, host.name, _other_generator(host, there.pop(host.name, None)))
-    for name in there:
-        _insist_on(folder, name, "it was not there")
+    _insist_on_generators(folder, run, answering, generators)
     _note_restarts(folder, run, now)
     done = {result.trial.index for result in store.results(folder)}
-    torn = {trial.block for trial in run.schedule if trial.index in done} & {t.block for t in run.schedule if t.index not in done}
+    rest = [trial for trial in run.schedule if trial.index not in done]
+    for cell, error in silent.items():
+        _give_up(folder, [trial for trial in rest if trial.cell == cell], error)
+    torn = {trial.block for trial in run.schedule if trial.index in done} & {t.block for t in rest if t.cell not in silent}
     for block in torn:
         text = f"block {block + 1} was measured in two sittings; its pairs are further apart in time than others"
         store.note(folder, Finding(check="run", level="warning", cell="", text=text, fix="judge that block's dots with care"))
 
 
+def _insist_on_generators(folder: Path, run: Run, answering: Sequence[Target], generators: Sequence[GeneratorHost]) -> None:
+    """Those of the places where something is left to measure must be the same."""
+    places = {(target.cell.cloud, target.cell.region) for target in answering}
+    there = {host.name: host for host in generators if (host.cloud, host.region) in places}
+    for host in run.generators:
+        if (host.cloud, host.region) in places:
+            _insist_on(folder, host.name, _other_generator(host, there.pop(host.name, None)))
+    for name in there:
+        _insist_on(folder, name, "it was not there")
+
+
+def _give_up(folder: Path, rest: Sequence[Trial], error: CowbenchError) -> None:
+    """Trials of a cell that cannot be measured become results without samples."""
+    if not rest:
+        return
+    problem = f"not measured: {error.where} was silent when the run was resumed ({' '.join(error.what.split())})"
+    text = f"given up with {len(rest)} trials left, {problem}"
+    fix = "start a new run, on a stack that stands whole; what was measured is kept"
+    # What a killed run left is looked at first: the next result is written over a torn line.
+    store.note(folder, *store.discard_partial(folder), Finding(check="run", level="error", cell=rest[0].cell, text=text, fix=fix))
+    for trial in rest:
+        store.append(folder, without_samples(trial, problem))
+
+
 def _note_restarts(folder: Path, run: Run, now: Mapping[str, Target]) -> None:
     """Says what was restarted since, and from here on holds the rest of the run to what stands now."""
     for was in run.targets:
-        for text in _restarted(was, now[was.cell.name]):
+        for text in _restarted(was, now.get(was.cell.name, was)):
             fix = "nothing, if you restarted it; its first trials after that met a cold cache, so judge their dots with care"
             store.note(folder, Finding(check="run", level="warning", cell=was.cell.name, text=text, fix=fix))
-    store.update(folder, replace(store.read(folder), targets=tuple(_taken_up(was, now[was.cell.name]) for was in run.targets)))
+    store.update(
+        folder, replace(store.read(folder), targets=tuple(_taken_up(was, now.get(was.cell.name, was)) for was in run.targets))
+    )
 
 
 def _restarted(was: Target, now: Target) -> list[str]:

@@ -1,13 +1,13 @@
 """Is each host, engine and server still the one that was measured? Containers outlive a dead engine, and still answer.
 
-Hosts that load came from are asked too.
+Hosts that load came from are asked too. Of a spot VM that went during the run `spot_reclaimed` tells.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.check import Check, Evidence
+from bench.check import Check, Evidence, reclaimed
 from bench.host_words import is_spot
 from bench.records import Finding
 
@@ -20,6 +20,7 @@ _FACTS = ("kernel", "engine_version", "storage_driver", "image_store", "backing_
 """What must be after the load as it was before it. A filesystem that met an error turns `rw` into `ro`."""
 
 _DEAD = "read the engine's log and the kernel's (dmesg: OOM kills, disk errors) on that host; then down, up, and measure again"
+_LATE = "; it is a spot VM, and no trial was lost with it: either its engine died, or its cloud took it away after the last one"
 _CHANGED = "look who restarted the host or its engine, or remounted its disk, during the run; then down, up, and measure again"
 _RESTARTED = "look who or what restarted it (its log, the host's console log: cowbench logs CELL); then measure again"
 
@@ -34,21 +35,21 @@ def _look(evidence: Evidence) -> tuple[Finding, ...]:
 
 def _problems(evidence: Evidence) -> Iterator[tuple[str, tuple[str, str]]]:
     """Of each cell, and of each host that load came from, the first that is wrong."""
+    taken = {host for each in reclaimed(evidence).values() for host in each.hosts}
+    now = {host: found for host, found in evidence.now.items() if host not in taken}
     for target in evidence.targets:
         host, cell = target.cell.host, target.cell.name
-        problem = _of_host(host, target.host, evidence.now.get(host, target.host))
+        problem = _of_host(host, target.host, now.get(host, target.host))
         yield cell, problem or _of_server(cell, target.server, evidence.servers_now.get(cell, target.server))
     for generator in evidence.generators:
-        yield "", _of_host(generator.name, generator.host, evidence.now.get(generator.name, generator.host)) or ("", "")
+        yield "", _of_host(generator.name, generator.host, now.get(generator.name, generator.host)) or ("", "")
 
 
 def _of_host(host: str, was: HostFacts, now: HostFacts | str) -> tuple[str, str] | None:
-    if isinstance(now, str) and is_spot(was):
-        # Nothing failed there: its cloud took it away, which `spot_reclaimed` tells.
-        return None
     if isinstance(now, str):
         said = " ".join(now.split())
-        return f"after the load the engine of host {host} could not be asked ({said}), whether or not the server answers", _DEAD
+        told = f"after the load the engine of host {host} could not be asked ({said}), whether or not the server answers"
+        return f"{told}{_LATE if is_spot(was) else ''}", _DEAD
     if was.boot_id and now.boot_id and was.boot_id != now.boot_id:
         return f"host {host} was booted anew during the run: its memory was lost, and trials met a cold cache", _RESTARTED
     for fact in _FACTS:

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from bench.check import Check, Evidence, query, reclaimed
+from bench.check import Check, Evidence, query, without_reclaimed
 from bench.records import Finding
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ _MEANING = {
 
 
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
-    return (*_failed_ops(evidence), *_failed_trials(evidence))
+    kept = without_reclaimed(evidence)
+    return (*_failed_ops(kept), *_failed_trials(kept))
 
 
 def _failed_ops(evidence: Evidence) -> tuple[Finding, ...]:
@@ -98,12 +99,9 @@ def _say(row: tuple[Any, ...]) -> Finding:
 
 
 def _failed_trials(evidence: Evidence) -> tuple[Finding, ...]:
-    # A VM that its cloud took away is told by a check of its own: no server failed there.
-    taken = {result.trial.index for _, lost in reclaimed(evidence).values() for result in lost}
     by_cell: dict[str, list[TrialResult]] = defaultdict(list)
     for result in evidence.results:
-        if result.trial.index not in taken:
-            by_cell[result.trial.cell].append(result)
+        by_cell[result.trial.cell].append(result)
     return tuple(
         finding
         for cell, all_of in sorted(by_cell.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.stats.resampling import MIN_TRIALS
+from bench.stats.trial import RECLAIMED
 from bench.stats.unlike import unlike
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ slowest are missing, and the tail looks better than it was."""
 MOST_DROPPED = 0.1
 """Share of trials that may be left out for a reason that hangs on how fast the cell was: more, and the rest is a selection."""
 
-NOISE = frozenset({"held_up", "stolen"})
-"""Marks of trials in which the generator's host was disturbed, whichever the cell: to leave them out favours none."""
+NOISE = frozenset({"held_up", "stolen", RECLAIMED})
+"""Marks of trials in which a host was disturbed or taken away, whichever the cell: to leave them out favours none."""
 
 _NEVER = {
     "server_gone": "the server was gone in {n} of {of} trials of {cell}: read its container's log, mend it, then measure again",

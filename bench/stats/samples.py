@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import duckdb
 
 from bench.errors import InputError
-from bench.stats.trial import MeasuredTrial, Ops, evaluate, marks, window_s
+from bench.stats.trial import RECLAIMED, MeasuredTrial, Ops, evaluate, marks, window_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,12 @@ _FAILURES = """
 
 _BROKEN = """
     SELECT 1 FROM read_parquet($files)
-    WHERE trial = $trial AND "error" <> '' AND (op = 'verify' OR starts_with("error", 'integrity/')) LIMIT 1
+    WHERE trial = $trial AND "error" <> '' AND (op = 'verify' AND NOT $reclaimed OR starts_with("error", 'integrity/')) LIMIT 1
 """
-"""An object that cannot be read back is as lost as one that comes back wrong, whatever the server says of it."""
+"""An object that cannot be read back is as lost as one that comes back wrong, whatever the server says of it.
+
+Where its spot VM was taken away nobody says anything.
+"""
 
 
 class Samples:
@@ -91,7 +94,8 @@ class Samples:
 
     def _intact(self, files: list[str], result: TrialResult) -> bool:
         with _reading(files):
-            return not files or self._query(_BROKEN, files, trial=result.trial.index).fetchone() is None
+            asked = {"trial": result.trial.index, "reclaimed": RECLAIMED in result.stamps}
+            return not files or self._query(_BROKEN, files, **asked).fetchone() is None
 
     def _query(self, text: str, files: list[str], **values: object) -> duckdb.DuckDBPyConnection:
         return self._connection.execute(text, {"files": files, **values})

@@ -16,6 +16,7 @@ from bench.stats.pairs import Pair, pairs
 from bench.stats.quantiles import latency_estimates, quantile_curve
 from bench.stats.resampling import MIN_TRIALS
 from bench.stats.samples import Samples
+from bench.stats.trial import RECLAIMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,9 @@ ASSUMPTION = (
     "The trial is the unit, never the op: ops of one trial share its moment. Blocks are taken as independent, and cells are"
     " compared within blocks. A cell's rate is the median over its sound trials with the exact order-statistic interval;"
     " latency quantiles are of all successes of those trials, with a bootstrap over trials; failures are of all ops, those of"
-    " unsound trials too. Ratios are geometric means over blocks; the intervals of one table hold together at 95 % (Student t"
-    " on log ratios, Bonferroni), and a difference is called only if a sign-flip permutation test agrees. A difference"
-    f" smaller than {PRACTICAL * 100:.0f} % is told as no practical difference."
+    " unsound trials too, but for trials that a spot VM was taken away in. Ratios are geometric means over blocks; the"
+    " intervals of one table hold together at 95 % (Student t on log ratios, Bonferroni), and a difference is called only if a"
+    f" sign-flip permutation test agrees. A difference smaller than {PRACTICAL * 100:.0f} % is told as no practical difference."
 )
 """What the numbers rest on, in words for the report."""
 
@@ -99,12 +100,13 @@ def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial
     """Return one cell under one workload.
 
     Estimates are over sound trials, but for the failures: ops are counted over all trials, since to leave out the trials in
-    which a server failed would make it look whole.
+    which a server failed would make it look whole. No server failed where a spot VM was taken away.
     """
     sound = _sound_trials(trials)
     values = list(sound.values())
     cpu_shares = [trial.client_cpu_share for trial in trials if not trial.marks and trial.client_cpu_share is not None]
-    every = [trial.values for trial in trials if trial.values is not None]
+    served = [trial for trial in trials if RECLAIMED not in trial.marks]
+    every = [trial.values for trial in served if trial.values is not None]
     rates = tuple(one.bytes_per_s for one in values)
     latencies = [one.latencies_ns for one in values]
     return CellSummary(
@@ -115,7 +117,7 @@ def summarise_cell(workload: Workload, cell: str, trials: Sequence[MeasuredTrial
         stamps=_count(Counter(mark for trial in trials for mark in trial.marks)),
         ops=sum(one.ops for one in every),
         failed_ops=sum(one.failed_ops for one in every),
-        failures=_count(sum((Counter(trial.failures) for trial in trials), Counter[str]())),
+        failures=_count(sum((Counter(trial.failures) for trial in served), Counter[str]())),
         throughput_bytes_per_s=median_estimate(rates) if moves_data(workload) else None,
         ops_per_s=median_estimate([one.ops_per_s for one in values]),
         failure_ratio=failure_estimate([one.failed_ops for one in every], [one.ops for one in every]),

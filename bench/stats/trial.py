@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _NS_PER_S = 1e9
 
+RECLAIMED = "spot_reclaimed"
+"""Mark of a trial that a spot VM was taken away in: what failed there is nobody's failure."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ops:

@@ -72,7 +72,8 @@ def plan(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None, a
     screen = steps.screen_for()
     display.show_plan(screen, wanted, planned)
     display.show_images(screen, images)
-    display.show_cost(screen, wanted, costs, cost.over_budget(wanted, planned, tables))
+    over, over_if_left = (cost.over_budget(wanted, planned, tables, stays=stays) for stays in (False, True))
+    display.show_cost(screen, wanted, costs, over, over_if_left)
     display.show_warnings(screen, planned)
 
 
@@ -92,7 +93,7 @@ def up(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None, as_
     wanted, planned = steps.read_plan(matrix)
     name = steps.stack_of(stack, wanted)
     screen = steps.screen_for(quiet=as_json)
-    steps.take(screen, name, wanted, planned, prices)
+    steps.take(screen, name, wanted, planned, prices, stays=True)
     stood = name in fleet.standing_stacks()
     try:
         with signals.interrupting():
@@ -159,8 +160,8 @@ def run(
             raise InputError("no matrix given", where="run", next_step="cowbench run MATRIX, or cowbench run --resume RUN_FOLDER")
         with steps.working_on(standing.stack):
             if resume is not None:
-                deployment = steps.deployment_of(standing)
-                continuation.rejoin(resume, deployment.targets, deployment.generators)
+                deployment, silent = steps.answering(standing)
+                continuation.rejoin(resume, deployment.targets, deployment.generators, silent)
             folder = resume or steps.start_run(wanted, planned, Outcome(standing=standing, failed=()), runs, prices)
             steps.measure(screen, folder, standing)
     raise typer.Exit(steps.write_report(screen, folder, "outcome" if as_json else "verdicts"))
@@ -251,13 +252,14 @@ def durability(
 
 @app.command()
 def down(stack: StandingStackName = "") -> None:
-    """Take a stack away, whole or in pieces. Fine when nothing of it is left."""
+    """Take a stack away, whole or in pieces. Fine when nothing of it is left, here and in the accounts that can be asked."""
     from stacks import fleet, ownership
     from stacks import sweep as sweeping
 
     name, screen = steps.checked_stack_name(stack or steps.only_stack()), steps.screen_for()
     if not fleet.has_state(name) and not sweeping.hosts(name):
-        screen.say(f"there is no stack {name}; see what is left of any with: cowbench sweep --dry-run")
+        cli_sweep.insist_on_no_lost_state(name)
+        screen.say(f"there is no stack {name}; see what is left of any with: cowbench sweep --dry-run, or --cloud NAME --dry-run")
         return
     ownership.claim(name)
     with signals.answering(screen):
@@ -268,7 +270,9 @@ def down(stack: StandingStackName = "") -> None:
 def sweep(
     cloud: Annotated[str, typer.Option("--cloud", help="In this cloud's account, by our labels; also without any state.")] = "",
     region: Annotated[list[str] | None, typer.Option("--region", help="Only there; may be given again.")] = None,
-    run: Annotated[str, typer.Option("--run", help="All of this run, as its label names it, whoever's it is.")] = "",
+    run: Annotated[
+        str, typer.Option("--run", help="All of this run, as its label names it, whoever's it is; or a stack of this machine.")
+    ] = "",
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what is in use or was left standing on purpose; in an account all yours.")
@@ -315,7 +319,7 @@ def bench(
         screen.say(f"{phrases.counted(told, 'warning')} about these cells; see with: cowbench plan {matrix}", "yellow")
     name = steps.checked_stack_name(stack or f"{wanted.name[:15]}-{token_hex(2)}")
     steps.insist_on_a_new_stack(name, matrix)
-    steps.take(screen, name, wanted, planned, prices)
+    steps.take(screen, name, wanted, planned, prices, stays=keep)
     folder = None
     try:
         with signals.interrupting():

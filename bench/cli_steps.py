@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bench import display
 from bench.errors import CowbenchError, DeployError, InputError
-from bench.records import Finding, LeftOut
+from bench.records import Finding, GeneratorHost, LeftOut, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from _typeshed import DataclassInstance
 
-    from bench.records import Cell, GeneratorHost, Run, Summary, Target
+    from bench.records import Cell, Run, Summary
     from bench.targets import Deployment
     from bench.terminal import Screen
     from stacks.deploy import Wanted
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
     from stacks.matrix import Matrix
     from stacks.plan import Plan
 
+_Asked = TypeVar("_Asked", Target, GeneratorHost)
+
 EXIT_OK, EXIT_GATE, EXIT_UNSOUND = 0, 1, 4
 GATES = ("integrity", "failures", "engine_survived", "run")
 """Checks whose error means that the servers failed, whatever their speed was."""
+
+_ASKED = "stacks.readback"
 
 NOT_DEPLOYED, RECLAIMED = "deploy", "spot_reclaimed"
 """Checks of findings that tell of cells which were planned and do not stand, or did not to the end."""
@@ -56,10 +61,11 @@ def insist_on_a_new_stack(name: str, matrix: Path) -> None:
         )
 
 
-def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: Path | None) -> None:
+def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: Path | None, *, stays: bool) -> None:
     """Make the stack ours, before anything that failing would undo: another process's stack is not ours to take away.
 
     What can be known before anything is made or paid for stops all of it here: credentials, room, images, zones, the budget.
+    `stays`: the stack is to be left standing, and costs until its hosts end.
     """
     from stacks import clouds, cost, hosts, image, ownership, parts, prices, settle
 
@@ -71,7 +77,8 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: P
         if full := member.room(requests):
             what, _, step = full.partition(": ")
             raise DeployError(what, where=f"cloud {cloud}", next_step=step)
-    cost.insist_on_budget(matrix, planned, prices.read(price_file))
+    cost.insist_on_budget(matrix, planned, prices.read(price_file), stays=stays)
+    cost.insist_on_time(matrix, planned.cells, matrix.terms.lifetime_s - cost.DEPLOY_S)
     settled = settle.settle(parts.split(name, planned.cells), matrix.load.generators, matrix.terms)
     for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
         clouds.load(cloud).prepare(requests, screen.say)
@@ -136,11 +143,12 @@ def start_run(matrix: Matrix, planned: Plan, outcome: Outcome, runs: Path, price
     from stacks import cost, prices, settle
 
     standing = outcome.standing
-    deployment = deployment_of(standing)
-    missing = _missing(planned.cells, deployment, outcome)
+    deployment, silent = answering(standing)
+    asked = [cell for cell in planned.cells if cell.name not in silent]
+    missing = (*_missing(asked, deployment, outcome), *_silent(planned.cells, silent))
     stands = [cell for cell in planned.cells if cell not in {each.cell for each in missing}]
     rented = settle.of_stack(standing.stack)
-    taken = {asked: got for settled in rented for asked, got in settled.instance_types.items()}
+    cost.insist_on_time(matrix, stands, min((each.expires_at for each in rented), default=math.inf) - time.time())
     folder = run.start(
         stack=standing.stack,
         matrix_text=matrix.text,
@@ -153,8 +161,9 @@ def start_run(matrix: Matrix, planned: Plan, outcome: Outcome, runs: Path, price
         runs=runs,
         versions=run.versions(),
         operator=run.operator(),
-        costs=cost.of_hosts(matrix, replace(planned, cells=tuple(stands)), prices.read(price_file), taken),
+        costs=cost.of_hosts(deployment.targets, deployment.generators, matrix.load.generators, prices.read(price_file)),
         stood_since=min((settle.began_at(settled) for settled in rented), default=""),
+        not_counted=_not_counted(missing),
     )
     findings = dict.fromkeys((each.cell.cloud, each.reason, each.fix) for each in missing)
     store.note(folder, *(_not_deployed(*each) for each in findings))
@@ -173,23 +182,77 @@ def _missing(planned: Sequence[Cell], deployment: Deployment, outcome: Outcome) 
     )
 
 
+def _not_counted(missing: Iterable[LeftOut]) -> tuple[str, ...]:
+    """What is paid for and in no cost of the run: hosts that were taken away when they failed, are gone since, or are silent."""
+    from stacks import clouds
+
+    rented = dict.fromkeys(each.cell.cloud for each in missing if clouds.load(each.cell.cloud).features.needs_account)
+    return tuple(f"hosts of {cloud} whose cells are missing" for cloud in rented)
+
+
+def _silent(planned: Sequence[Cell], silent: Mapping[str, DeployError]) -> tuple[LeftOut, ...]:
+    """The planned cells that stand and do not answer."""
+    return tuple(
+        LeftOut(cell=cell, reason=f"{error.where} is silent: {' '.join(error.what.split())}", fix=error.next_step, source=_ASKED)
+        for cell in planned
+        if (error := silent.get(cell.name))
+    )
+
+
 def _not_deployed(cloud: str, reason: str, fix: str) -> Finding:
     return Finding(check=NOT_DEPLOYED, level="error", cell="", text=f"cells of {cloud} are missing: {reason}", fix=fix)
 
 
 def deployment_of(standing: Standing) -> Deployment:
-    """What stands, with the facts of the targets' hosts as they are now."""
-    from bench import targets
+    """What stands, with the facts of the targets' hosts as they are now. Raises DeployError where one does not answer."""
+    deployment, silent = answering(standing)
+    for error in silent.values():
+        raise error
+    return deployment
+
+
+def answering(standing: Standing) -> tuple[Deployment, dict[str, DeployError]]:
+    """What of a stack answers, with the facts of its hosts as they are now; and by cell why others cannot be measured.
+
+    A cell without its load generators is one of those. Raises DeployError where nothing is left to measure, and where an engine
+    of this machine itself does not answer: that is no VM that may be gone.
+    """
+    from bench import lanes, targets
     from stacks import parts, readback
 
-    deployed = targets.parse(standing.targets_json)
-    return replace(
-        deployed,
-        targets=tuple(readback.refresh(target) for target in deployed.targets),
-        generators=tuple(
-            readback.refresh_generator(host, parts.name_for(standing.stack, host.cloud)) for host in deployed.generators
-        ),
-    )
+    deployed, silent = targets.parse(standing.targets_json), dict[str, DeployError]()
+    found = [_refreshed(one.cell.host, one, readback.refresh, silent) for one in deployed.targets]
+    drivers = [
+        _refreshed(
+            one.name, one, lambda host: readback.refresh_generator(host, parts.name_for(standing.stack, host.cloud)), silent
+        )
+        for one in deployed.generators
+    ]
+    without: dict[str, DeployError] = {}
+    for target in deployed.targets:
+        needed = (target.cell.host, *(each.name for each in lanes.load_hosts(target, deployed.generators)))
+        without.update((target.cell.name, silent[name]) for name in reversed(needed) if name in silent)
+    left = tuple(target for target in found if target and target.cell.name not in without)
+    if not left:
+        raise next(iter(silent.values()))
+    places = {(target.cell.cloud, target.cell.region) for target in left}
+    there = tuple(one for one in drivers if one and (one.cloud, one.region) in places)
+    return replace(deployed, targets=left, generators=there), without
+
+
+def _refreshed(host: str, one: _Asked, refresh: Callable[[_Asked], _Asked], silent: dict[str, DeployError]) -> _Asked | None:
+    """What was read back; None where the host does not answer, which is noted in `silent`, and it is not asked again."""
+    from stacks import reach
+
+    if host in silent:
+        return None
+    try:
+        return refresh(one)
+    except DeployError as error:
+        if one.reach == reach.HERE:
+            raise
+        silent[host] = error
+        return None
 
 
 def object_size_bytes(text: str) -> int:

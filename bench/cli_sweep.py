@@ -38,17 +38,22 @@ def of_machine(screen: Screen, *, everything: bool, dry_run: bool) -> tuple[dict
 
 def of_account(
     screen: Screen, cloud: str, regions: Sequence[str], *, run: str, everything: bool, dry_run: bool
-) -> list[dict[str, Any]]:
-    """Show and remove what of ours is left in an account; gives it as JSON has it. Raises DeployError naming what resisted."""
+) -> dict[str, list[dict[str, Any]]]:
+    """Show and remove what of ours is left in an account; gives what goes and what stays as JSON has it.
+
+    Raises DeployError naming what resisted.
+    """
     from stacks import account_sweep
 
     found = account_sweep.account_of(cloud).belongings(tuple(regions))
     doomed = account_sweep.doomed(found, account_sweep.mine(), run=run, everything=everything)
     if doomed:
         display.show_belongings(screen, [(each.belonging, each.why) for each in doomed])
-    stays = len(found) - len(doomed)
+    going = {id(each.belonging) for each in doomed}
+    stays = [each for each in found if id(each) not in going]
     if stays:
-        screen.say(f"{stays} more carry our labels and stay: others', or still in use; one run by name: --run RUN", "dim")
+        screen.say("these carry our labels and stay: others', or still in use; to remove a run all the same: --run RUN")
+        display.show_staying(screen, stays)
     if not dry_run:
         stuck = account_sweep.remove(
             [each.belonging for each in doomed],
@@ -56,5 +61,20 @@ def of_account(
         )
         account_sweep.insist_on_all(stuck, f"cowbench sweep --cloud {cloud}")
     if not doomed:
-        screen.say(f"nothing to sweep in {cloud}")
-    return [{**asdict(each.belonging), "why": each.why} for each in doomed]
+        screen.say(f"nothing to sweep in {cloud}{'' if stays else ': nothing there carries our labels'}")
+    goes = [{**asdict(each.belonging), "why": each.why} for each in doomed]
+    return {"goes": goes, "stays": [asdict(each) for each in stays]}
+
+
+def insist_on_no_lost_state(stack: str) -> None:
+    """Raise DeployError where accounts that can be asked still have something of a stack that this machine knows nothing of."""
+    from stacks import account_sweep
+
+    if left := account_sweep.of_lost_state(stack):
+        runs = dict.fromkeys((each.cloud, each.run) for each in left)
+        found = ", ".join(dict.fromkeys(each.cloud for each in left))
+        raise DeployError(
+            f"nothing is known of it here, and {len(left)} things of a stack of that name are in the accounts of {found}",
+            where=f"stack {stack}",
+            next_step="; ".join(f"cowbench sweep --cloud {cloud} --run {run}" for cloud, run in runs),
+        )

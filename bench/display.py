@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench.host_words import image_name
@@ -36,6 +37,8 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
     _show_kernels(screen, planned)
     telling = naming_axes([*planned.cells, *(one.cell for one in planned.left_out)])
     told = planned.kernels or len({planned.kernel(cell) for cell in planned.cells}) > 1
+    if planned.cells and not told:
+        _show_common_kernel(screen, planned)
     for cell in planned.cells:
         kernel = f", kernel {planned.kernel(cell) or 'not known'}" if told else ""
         placement = cell.data_placement.replace("_", " ")
@@ -65,6 +68,12 @@ def _show_kernels(screen: Screen, planned: Plan) -> None:
         screen.say(f"  kernel {wish} on {', '.join(clouds)}: {offer or 'none has it, see below'}", "" if offer else "yellow")
 
 
+def _show_common_kernel(screen: Screen, planned: Plan) -> None:
+    """The machine images and the kernel of all cells, where that is one."""
+    images = ", ".join(dict.fromkeys(image_name(cell.machine_image) for cell in planned.cells))
+    screen.say(f"  all on {images}, kernel {planned.kernel(planned.cells[0]) or 'not known'}")
+
+
 def show_images(screen: Screen, images: Iterable[Mapping[str, str]]) -> None:
     """The machine images of accounts with their ids, and why an id is not known."""
     unknown: dict[tuple[str, str], list[str]] = {}
@@ -77,8 +86,11 @@ def show_images(screen: Screen, images: Iterable[Mapping[str, str]]) -> None:
         screen.say(f"  image {', '.join(names)} on {cloud}: its id is looked up by cowbench up; not now, since {why}", "yellow")
 
 
-def show_cost(screen: Screen, matrix: Matrix, cost: Cost, over_budget: str) -> None:
-    """What the plan costs: each line, each cloud's sum, what is not in it. `over_budget`: why it may be too much, or empty."""
+def show_cost(screen: Screen, matrix: Matrix, cost: Cost, over_budget: str, over_if_left: str) -> None:
+    """What the plan costs: each line, each cloud's sum, what is not in it.
+
+    `over_budget`: why it may be too much, or empty; `over_if_left` the same for a stack that is left standing.
+    """
     if not cost.rented:
         return
     for line in cost.lines:
@@ -102,16 +114,23 @@ def show_cost(screen: Screen, matrix: Matrix, cost: Cost, over_budget: str) -> N
         screen.say("  next: raise deploy.expires, or plan fewer cells or blocks", "dim")
     if matrix.terms.budget is not None:
         budget = numbers.money(matrix.terms.budget, matrix.terms.currency)
-        screen.say(f"budget {budget}: {over_budget or 'enough'}", "yellow" if over_budget else "")
+        _show_budget(screen, budget, over_budget, over_if_left)
+
+
+def _show_budget(screen: Screen, budget: str, over_budget: str, over_if_left: str) -> None:
+    screen.say(f"budget {budget}: {over_budget or 'enough'}", "yellow" if over_budget else "")
+    if over_if_left and not over_budget:
+        screen.say(f"  but not for cowbench up, or bench --keep: {over_if_left}", "yellow")
 
 
 def _show_sums(screen: Screen, matrix: Matrix, cost: Cost) -> None:
     stands, life = numbers.duration(cost.stands_s), numbers.duration(matrix.terms.lifetime_s)
     for each in cost.sums:
         least = "at least " if each.at_least else ""
-        hour, run, end = (numbers.money(amount, each.currency) for amount in (each.per_hour, each.run, each.to_expiry))
+        hour, run, end = (least + numbers.money(amount, each.currency) for amount in (each.per_hour, each.run, each.to_expiry))
+        more = ", and more until they are deleted" if each.goes_on else ""
         screen.say(
-            f"cost on {each.cloud}: {least}{hour} per hour, {run} for the run of {stands}, {end} until they end after {life}"
+            f"cost on {each.cloud}: {hour} per hour, {run} for the run of {stands}, {end} until they end after {life}{more}"
         )
     runs: dict[str, list[float]] = {}
     for each in cost.sums:
@@ -146,7 +165,8 @@ def show_step(screen: Screen, step: Step, cloud: str = "") -> None:
     """A finished step of Pulumi, with its cloud where several go up side by side."""
     if step.done:
         where = f"{cloud:<14}" if cloud else ""
-        screen.say(f"     {where}{step.operation:<8}{step.kind:<{22 if cloud else 16}}{step.name}", "dim")
+        # A kind may be longer than its column.
+        screen.say(f"     {where}{step.operation:<8}{step.kind:<{21 if cloud else 15}} {step.name}", "dim")
 
 
 def first_few(things: Sequence[str]) -> str:
@@ -177,18 +197,34 @@ def show_abilities(screen: Screen, abilities: Iterable[Ability]) -> None:
 
 
 def show_belongings(screen: Screen, found: Sequence[tuple[Belonging, str]]) -> None:
-    """A table of what is in an account: where, what, whose, since when it may go, and why it goes."""
-    rows = [("cloud", "region", "kind", "name", "owner", "run", "expired", "why")]
+    """A table of what goes from an account: where, what, whose, since when it may go, and why it goes."""
+    rows = [("cloud", "region", "kind", "name", "owner", "run", "expires", "why")]
     rows += [
-        (each.cloud, each.region, each.kind, each.name or each.id, each.owner, each.run, _expired(each.expires_at), why)
+        (each.cloud, each.region, each.kind, each.name or each.id, each.owner, each.run, _expires(each.expires_at), why)
         for each, why in found
     ]
+    _show_rows(screen, rows)
+
+
+def show_staying(screen: Screen, found: Sequence[Belonging]) -> None:
+    """A table of what stays in an account, a line for each run: whose it is, how much of what it has, and its end."""
+    runs: dict[tuple[str, str], list[Belonging]] = {}
+    for each in found:
+        runs.setdefault((each.run, each.owner), []).append(each)
+    rows = [("run", "owner", "expires", "what")]
+    for (run, owner), things in sorted(runs.items()):
+        what = ", ".join(f"{count} x {kind}" for kind, count in Counter(each.kind for each in things).items())
+        rows.append((run, owner, _expires(min(each.expires_at for each in things)), what))
+    _show_rows(screen, rows)
+
+
+def _show_rows(screen: Screen, rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         screen.say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _expired(at: float) -> str:
+def _expires(at: float) -> str:
     left_s = at - time.time()
     if at == 0:
         return "no date"

@@ -57,3 +57,9 @@ def is_on_this_machine(target: Target) -> bool:
 def is_spot(facts: HostFacts) -> bool:
     """Return whether a host is a rented one that its cloud may take away at any time: `aws m7i.large spot, kvm`."""
     return re.search(r"\bspot\b", facts.virtualization) is not None
+
+
+def rented_type(facts: HostFacts) -> str:
+    """Return the instance type that a rented host was made of, empty where that was not noted: `aws m7i.large spot, kvm`."""
+    found = re.match(r"\S+ ([^\s,]+)", facts.virtualization)
+    return found[1] if found else ""

@@ -309,11 +309,21 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HourPrice:
+    """What one thing of a rented host (its VM, a disk, an address) costs. Time is billed in steps of `billing_step_s`."""
+
+    what: str
+    per_hour: float
+    billing_step_s: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostCost:
     """What a rented host costs while it stands, by the price tables at hand when the run began.
 
     `per_hour` is in `currency`, a lower bound where `unknown` names something without a price. `as_of` is the day of the oldest
-    price in it, empty where nobody says. `cells` are those on the host, none on a load generator.
+    price in it, empty where nobody says. `cells` are those on the host, none on a load generator. `prices` are what `per_hour` is
+    made of; none in a run of before they were noted.
     """
 
     host: str
@@ -325,6 +335,7 @@ class HostCost:
     currency: str
     unknown: tuple[str, ...]
     as_of: str
+    prices: tuple[HourPrice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,6 +366,8 @@ class Run:
     """When the stack's deployment began, ISO 8601; empty where that was not noted. Hosts are paid for from then on."""
     ended_at: str = ""
     """When the last check of the complete run was done, ISO 8601; empty before."""
+    not_counted: tuple[str, ...] = ()
+    """What was paid for and is in none of `costs`, such as the hosts of a cloud that failed and was taken away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,9 +387,9 @@ class CellSummary:
 
     `trial_throughput_bytes_per_s` and `trial_ops_per_s` hold one value per sound trial, in order of `blocks`.
     A latency quantile is None when too few samples stand behind it. `quantile_curve` is (quantile, seconds) pairs for plotting.
-    `failure_ratio` is of the ops that `ops` and `failed_ops` count, those of unsound trials too. `client_cpu_share` is what the
-    generator used of one core, None where that was not seen. `emulated`: its host, or one that its load came from, ran without
-    hardware virtualisation.
+    `failure_ratio` is of the ops that `ops` and `failed_ops` count, those of unsound trials too, but for trials that a spot VM
+    was taken away in. `client_cpu_share` is what the generator used of one core, None where that was not seen. `emulated`: its
+    host, or one that its load came from, ran without hardware virtualisation.
     """
 
     cell: str

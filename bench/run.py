@@ -46,12 +46,14 @@ def start(
     check_first: bool = True,
     costs: Sequence[HostCost] = (),
     stood_since: str = "",
+    not_counted: Sequence[str] = (),
 ) -> Path:
     """Checks the targets, makes the schedule and the run folder below `runs`, and returns the folder.
 
     A cell with an error finding is not measured; its finding stays in the run. `generators` are the hosts that the load comes
-    from, if any. `costs` and `stood_since` as in `bench.records.Run`. Raises DeployError where no cell is left or the disk has
-    no room, InputError for a folder that cannot be written, and where the stack's generators are not what the load asks for.
+    from, if any. `costs`, `stood_since` and `not_counted` as in `bench.records.Run`. Raises DeployError where no cell is left or
+    the disk has no room, InputError for a folder that cannot be written, and where the stack's generators are not what the load
+    asks for.
     """
     _insist_on_generators(load, targets, generators)
     findings = checks.look("before", Evidence(targets=tuple(targets), workloads=load.workloads)) if check_first else ()
@@ -77,6 +79,7 @@ def start(
         generators=tuple(generators),
         costs=tuple(costs),
         stood_since=stood_since,
+        not_counted=tuple(not_counted),
     )
     return store.create(runs, run)
 

@@ -29,6 +29,9 @@ EVERYWHERE = ""
 
 _HEAD = ("as_of", "source", "currency", "billing_step_s")
 _RATES = "rates"
+_TABLE = "[aws.instance_hour.eu-central-1]"
+_FORM = f"the cloud's name before each table, as in {_TABLE}, and as_of and the like below [aws]"
+"""For who wrote a file like ours, which are of one cloud each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,24 +51,27 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """Every figure by cloud, table, region and name (empty in the tables `BY_REGION`).
+    """Every figure by cloud, table, region and name (empty in the tables `BY_REGION`), and those of a user's `own` file.
 
     `rates` tell what one unit of a currency is in that of a budget.
     """
 
     figures: Mapping[tuple[str, str, str, str], Figure] = field(default_factory=dict)
+    own: Mapping[tuple[str, str, str, str], Figure] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def find(self, cloud: str, table: str, region: str, name: str = "") -> Figure | None:
-        """The figure of the region, else the one for everywhere, else None: nobody knows."""
-        return self.figures.get((cloud, table, region, name)) or self.figures.get((cloud, table, EVERYWHERE, name))
+        """The figure of the region, else the one for everywhere, first the user's own; else None: nobody knows."""
+        places = [(tables, place) for tables in (self.own, self.figures) for place in (region, EVERYWHERE)]
+        found = (tables.get((cloud, table, place, name)) for tables, place in places)
+        return next((figure for figure in found if figure), None)
 
 
 def read(own: Path | None = None) -> Prices:
     """The tables that come along, and over them those of a user's own file. Raises InputError with the place of what is wrong.
 
-    The user's file has the tables of each cloud below the cloud's name; what its head leaves out is taken from ours. `[rates]`
-    beside them tells what one unit of a currency is in that of the budget.
+    The user's file has the tables of each cloud below the cloud's name; a currency and a billing step that its head leaves out
+    are taken from ours. `[rates]` beside them tells what one unit of a currency is in that of the budget.
     """
     figures: dict[tuple[str, str, str, str], Figure] = {}
     heads: dict[str, Mapping[str, Any]] = {}
@@ -77,12 +83,15 @@ def read(own: Path | None = None) -> Prices:
         return Prices(figures=figures)
     stated = _toml(own)
     rates = _rates(stated.pop(_RATES, {}), str(own))
+    mine: dict[tuple[str, str, str, str], Figure] = {}
     for cloud, tables in stated.items():
         where = f"{own}: {cloud}"
-        _insist(cloud in clouds.CLOUDS and isinstance(tables, dict), where, f"no table of a cloud: {cloud}", cloud, clouds.CLOUDS)
-        head = _head(tables, {"currency": heads.get(cloud, {}).get("currency"), "source": str(own)}, where)
-        figures.update(_figures(cloud, tables, head, where))
-    return Prices(figures=figures, rates=rates)
+        known = (_FORM,) if cloud in (*_HEAD, *BY_NAME, *BY_REGION) else clouds.CLOUDS
+        _insist(cloud in clouds.CLOUDS and isinstance(tables, dict), where, f"no table of a cloud: {cloud}", cloud, known)
+        ours = {key: heads.get(cloud, {}).get(key) for key in ("currency", "billing_step_s")}
+        head = _head(tables, {**ours, "source": str(own)}, where)
+        mine.update(_figures(cloud, tables, head, where))
+    return Prices(figures=figures, own=mine, rates=rates)
 
 
 def _head(tables: Mapping[str, Any], otherwise: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -120,9 +129,8 @@ def _figures(
 def _figure(stated: object, head: Mapping[str, Any], where: str) -> Figure:
     """A number, or `{price = number, free = number}`."""
     values = stated if isinstance(stated, dict) else {"price": stated}
-    _insist(
-        set(values) <= {"price", "free"} and "price" in values, where, "no price", "", ("a number, or {price = 1, free = 0}",)
-    )
+    forms = ("a number", "{price = 1, free = 0}", 'a name with a dot in quotes, as in "m7i.large" = 0.12')
+    _insist(set(values) <= {"price", "free"} and "price" in values, where, "no price", "", forms)
     return Figure(
         amount=_amount(values["price"], where),
         free=_amount(values.get("free", 0), where),
@@ -152,7 +160,8 @@ def _toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path), next_step="check the path of --prices") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not TOML: {error}", where=str(path), next_step=f"compare with a file of {FOLDER.name}/") from None
+        step = f'write it as in {_TABLE}, and below it "m7i.large" = 0.12'
+        raise InputError(f"not TOML: {error}", where=str(path), next_step=step) from None
 
 
 def _insist(fine: bool, where: str, what: str, written: str, known: tuple[str, ...]) -> None:  # noqa: FBT001 - what must hold

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bench.records import Estimate
+from bench.billing import billed_s
+from bench.records import Estimate, HourPrice
 from bench.report import numbers, phrases
 from bench.report.labels import places, workloads
 from bench.report.table import Entry, Group, Head, Table, plain
@@ -27,7 +28,7 @@ _NOT_COUNTED = "egress, disks that the machine images boot from, time after the 
 
 def facts(run: Run, summary: Summary) -> dict[str, str]:
     """Return what the run cost as a whole, and what that is made of; empty where no host is paid for."""
-    if not run.costs:
+    if not run.costs and not run.not_counted:
         return {}
     unknown = dict.fromkeys(f"{part} ({one.cloud})" for one in run.costs for part in one.unknown)
     dates = sorted({one.as_of for one in run.costs if one.as_of})
@@ -36,9 +37,10 @@ def facts(run: Run, summary: Summary) -> dict[str, str]:
         "they stood": _stood(run),
         "cost per hour": _money(_per_hour(run.costs), at_least=bool(unknown)),
         **_totals(run, summary, at_least=bool(unknown)),
+        **_steps(run.costs),
         **({"without a price": ", ".join(unknown)} if unknown else {}),
         "prices as of": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no date given",
-        "not counted": _NOT_COUNTED,
+        "not counted": ", ".join((*run.not_counted, _NOT_COUNTED)),
     }
 
 
@@ -69,8 +71,8 @@ def by_host(run: Run) -> Table | None:
             plain(f"{one.cloud} {one.region}"),
             plain(one.instance_type),
             plain(numbers.count(len(one.cells)) if one.cells else "load"),
-            _amount(one, 1.0),
-            _amount(one, None if seconds is None else seconds / 3600),
+            _amount(one, one.per_hour),
+            _amount(one, None if seconds is None else _cost_of(one, seconds)),
         )
         for one in run.costs
     )
@@ -169,12 +171,30 @@ def _per_hour(costs: Iterable[HostCost]) -> dict[str, float]:
     return found
 
 
+def _cost_of(one: HostCost, seconds: float) -> float:
+    """What a host costs that stood so long: each of its parts is billed in steps of its own."""
+    prices = one.prices or (HourPrice(what="", per_hour=one.per_hour),)
+    return sum(price.per_hour * billed_s(seconds, price.billing_step_s) / 3600 for price in prices)
+
+
+def _steps(costs: Iterable[HostCost]) -> dict[str, str]:
+    """In which steps time is billed, where it is not by the second: without them the sum would look wrong."""
+    steps = sorted({price.billing_step_s for one in costs for price in one.prices if price.billing_step_s > 1})
+    if not steps:
+        return {}
+    told = phrases.join([numbers.duration(step) for step in steps])
+    return {"time is billed": f"in steps of {told} where the price list says so"}
+
+
 def _totals(run: Run, summary: Summary, *, at_least: bool) -> dict[str, str]:
     """The whole run: everything that stood, divided by everything that it did in the windows of sound trials."""
     seconds = stood_s(run)
     if seconds is None:
         return {"cost of the run": "not known: the run has not ended"}
-    total = {currency: amount * seconds / 3600 for currency, amount in _per_hour(run.costs).items()}
+    total: dict[str, float] = {}
+    for one in run.costs:
+        if one.currency:
+            total[one.currency] = total.get(one.currency, 0.0) + _cost_of(one, seconds)
     told = {"cost of the run": _money(total, at_least=at_least)}
     paid, durations = _by_cell(run), {one.name: one.duration_s for one in run.load.workloads}
     mine = [cell for cell in summary.cells if cell.cell in paid]
@@ -195,11 +215,11 @@ def _stood(run: Run) -> str:
     return f"at least {numbers.duration(seconds)}, the length of the run: when they were deployed was not noted"
 
 
-def _amount(one: HostCost, hours: float | None) -> Entry:
-    if hours is None or not one.currency:
+def _amount(one: HostCost, amount: float | None) -> Entry:
+    if amount is None or not one.currency:
         return Entry(text=numbers.MISSING, note="the run has not ended" if one.currency else "no price is known")
     note = f"at least: no price known for {phrases.join(one.unknown)}" if one.unknown else ""
-    return Entry(text=numbers.money(one.per_hour * hours, one.currency), note=note)
+    return Entry(text=numbers.money(amount, one.currency), note=note)
 
 
 def _money(amounts: dict[str, float], *, at_least: bool) -> str:

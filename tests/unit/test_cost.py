@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import InputError
+from bench.records import GeneratorHost, Generators
 from stacks import cost, plan, prices
-from tests.unit import renting
+from tests.unit import renting, small_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.records import Cell, HostCost, Target
     from stacks.matrix import Matrix
     from stacks.prices import Prices
 
@@ -161,6 +163,7 @@ def test_hours_that_have_begun_are_paid_for_where_the_table_says_so() -> None:
 
     assert 0 < done.stands_s < 3600
     assert done.sums[0].run == pytest.approx(done.sums[0].per_hour)
+    assert estimate(renting.wanted({}, lifetime_s=5400)).sums[0].to_expiry == pytest.approx(2 * done.sums[0].per_hour)
 
 
 # --- how long
@@ -215,6 +218,23 @@ def test_a_region_of_its_own_wins_over_everywhere(tmp_path: Path) -> None:
     assert [figure.amount for figure in found if figure] == [0.5, 9]
 
 
+def test_a_figure_of_the_users_own_for_everywhere_wins_over_ours_for_a_region(tmp_path: Path) -> None:
+    mine = own(tmp_path, '[rented.instance_hour.""]\nlarge = 1.0\n')
+
+    lines = {line.what: line for line in estimate(renting.wanted({}), mine).lines}
+    assert lines["large"].per_hour == 1.0
+
+
+@pytest.mark.parametrize(("head", "step_s"), [("", 3600), ("billing_step_s = 60\n", 60)])
+def test_a_users_figures_are_billed_in_our_steps_unless_the_file_says_others(tmp_path: Path, head: str, step_s: int) -> None:
+    tables("rented", f"billing_step_s = 3600\n{TABLES}")
+    mine = own(tmp_path, f"[rented]\n{head}instance_hour.north.large = 1.0\n")
+
+    figure = mine.find("rented", "instance_hour", "north", "large")
+    assert figure
+    assert (figure.amount, figure.billing_step_s) == (1.0, step_s)
+
+
 @pytest.mark.parametrize(
     ("text", "told", "where"),
     [
@@ -244,6 +264,23 @@ def test_a_slip_in_the_file_is_one_error_with_its_place(tmp_path: Path, text: st
     assert caught.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("[instance_hour.north]\nlarge = 1", "the cloud's name before each table, as in [aws.instance_hour.eu-central-1]"),
+        ("currency = 'USD'\n[rented.instance_hour.north]\nlarge = 1", "as_of and the like below [aws]"),
+        ("[rentde.instance_hour.north]\nlarge = 1", "did you mean rented?"),
+        ("[rented.instance_hour.north]\nm7i.large = 1", 'a name with a dot in quotes, as in "m7i.large" = 0.12'),
+        ("[rented", '[aws.instance_hour.eu-central-1], and below it "m7i.large" = 0.12'),
+    ],
+)
+def test_a_file_of_another_form_is_shown_the_right_one(tmp_path: Path, text: str, step: str) -> None:
+    with pytest.raises(InputError) as caught:
+        own(tmp_path, text)
+
+    assert step in caught.value.next_step
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         prices.read(tmp_path / "none.toml")
@@ -270,9 +307,54 @@ def test_a_plan_within_its_budget_goes_on() -> None:
 def test_a_plan_over_its_budget_is_stopped_with_the_figures() -> None:
     of = renting.wanted({}, budget=0.02, currency="USD")
     with pytest.raises(InputError, match=r"the planned run costs 0\.0312 USD, its budget is 0\.0200 USD") as caught:
-        cost.insist_on_budget(of, planned(of), prices.read())
+        cost.insist_on_budget(of, planned(of), prices.read(), stays=False)
 
     assert "--prices FILE" in caught.value.next_step
+    assert "deploy.expires" not in caught.value.next_step
+
+
+def test_a_stack_that_is_left_standing_is_held_to_its_budget_until_its_hosts_end() -> None:
+    of = renting.wanted({}, budget=0.1, currency="USD", lifetime_s=336 * 3600)
+    cost.insist_on_budget(of, planned(of), prices.read(), stays=False)
+
+    told = r"left standing until its hosts end after 336 h, costs 38\.30 USD, its budget is 0\.100 USD"
+    with pytest.raises(InputError, match=told) as caught:
+        cost.insist_on_budget(of, planned(of), prices.read(), stays=True)
+    assert "(deploy.budget)" in caught.value.next_step
+    assert "(deploy.expires)" in caught.value.next_step
+
+    sooner = renting.wanted({}, budget=0.1, currency="USD", lifetime_s=45 * 60)
+    cost.insist_on_budget(sooner, planned(sooner), prices.read(), stays=True)
+
+
+def test_the_budget_is_held_against_the_dearest_type_that_a_host_may_become() -> None:
+    of = renting.wanted({"instance_type": ("small",)}, budget=0.02, currency="USD")
+    cost.insist_on_budget(of, planned(of), prices.read(), stays=False)
+
+    moved = renting.wanted({"instance_type": ("small",)}, budget=0.02, currency="USD", instead_of={"small": ("large",)})
+    with pytest.raises(InputError, match=r"run \(with the dearest types of deploy\.instead_of\) costs 0\.0312 USD"):
+        cost.insist_on_budget(moved, planned(moved), prices.read(), stays=False)
+    # What is planned, and shown, is what was asked for.
+    assert by_what(moved)["1 x small"] == pytest.approx(0.05)
+
+    cheaper = renting.wanted({}, budget=0.04, currency="USD", instead_of={"large": ("small",)})
+    cost.insist_on_budget(cheaper, planned(cheaper), prices.read(), stays=False)
+
+
+def test_a_type_without_a_price_that_a_host_may_become_is_unknown_to_the_budget() -> None:
+    of = renting.wanted({"region": ("north",)}, budget=1000.0, currency="USD", spot=True, instead_of={"large": ("small",)})
+
+    with pytest.raises(InputError, match="nobody knows: rented has no price of 1 x small spot in north"):
+        cost.insist_on_budget(of, planned(of), prices.read())
+
+
+def test_load_generators_may_become_a_dearer_type_too() -> None:
+    of = renting.wanted(
+        {"instance_type": ("small",)}, generators=1, budget=1000.0, currency="USD", instead_of={"large": ("huge",)}
+    )
+
+    with pytest.raises(InputError, match="rented has no price of 1 x huge in north"):
+        cost.insist_on_budget(of, plan.Plan(cells=plan.expand(of), left_out=(), warnings=(), facts={}), prices.read())
 
 
 def test_a_plan_with_an_unknown_part_is_stopped_since_nobody_knows() -> None:
@@ -283,12 +365,14 @@ def test_a_plan_with_an_unknown_part_is_stopped_since_nobody_knows() -> None:
 
 def test_another_currency_is_unknown_until_its_rate_is_given(tmp_path: Path) -> None:
     of = renting.wanted({}, budget=1.0, currency="EUR")
-    with pytest.raises(InputError, match=r"no rate of USD for 0\.0312 USD of rented"):
+    with pytest.raises(InputError, match=r"no rate of USD for 0\.0312 USD of rented \(.*\[rates\].*: USD = what one is in EUR"):
+        cost.insist_on_budget(of, planned(of), prices.read(), stays=False)
+    with pytest.raises(InputError, match=r"no rate of USD for 0\.684 USD of rented"):
         cost.insist_on_budget(of, planned(of), prices.read())
 
     cost.insist_on_budget(of, planned(of), own(tmp_path, "[rates]\nUSD = 0.92\n"))
     with pytest.raises(InputError, match=r"costs 31\.16 EUR, its budget is 1\.00 EUR"):
-        cost.insist_on_budget(of, planned(of), own(tmp_path, "[rates]\nUSD = 1000\n"))
+        cost.insist_on_budget(of, planned(of), own(tmp_path, "[rates]\nUSD = 1000\n"), stays=False)
 
 
 def test_without_a_budget_or_without_rented_hosts_nothing_stops() -> None:
@@ -299,30 +383,95 @@ def test_without_a_budget_or_without_rented_hosts_nothing_stops() -> None:
 # --- what run.json is told
 
 
+def target(cell: Cell, virtualization: str = "rented large, kvm") -> Target:
+    plain = small_run.target()
+    return replace(plain, cell=cell, host=replace(plain.host, virtualization=virtualization))
+
+
+def generator(virtualization: str = "rented large, kvm") -> GeneratorHost:
+    return GeneratorHost(
+        name="load-rented-1",
+        cloud="rented",
+        region="north",
+        address="10.0.0.2",
+        engine_url="ssh://load",
+        reach=("sh", "-c"),
+        folder="/load",
+        host=replace(small_run.target().host, virtualization=virtualization),
+        image_id="sha256:1",
+    )
+
+
+def costs(of: Matrix, *virtualization: str) -> tuple[HostCost, ...]:
+    """Of all that the matrix plans, as it stands."""
+    return cost.of_hosts([target(cell, *virtualization) for cell in planned(of).cells], (), None, prices.read())
+
+
 def test_a_run_is_told_what_each_host_costs_with_the_cells_on_it() -> None:
     of = renting.wanted({"data_placement": ("writable_layer", "volume")}, generators=1)
-    made = planned(of)
+    cells = planned(of).cells
 
-    target, generator = cost.of_hosts(of, made, prices.read())
+    host, load = cost.of_hosts([target(cell) for cell in cells], [generator()], of.load.generators, prices.read())
 
-    assert (target.host, target.cells) == (made.cells[0].host, tuple(cell.name for cell in made.cells))
-    assert target.per_hour == pytest.approx(0.114)
-    assert (target.currency, target.unknown, target.as_of) == ("USD", (), "2026-01-31")
-    assert (generator.host, generator.cells) == ("load-rented-1", ())
+    assert (host.host, host.cells) == (cells[0].host, tuple(cell.name for cell in cells))
+    assert host.per_hour == pytest.approx(0.114)
+    assert (host.currency, host.unknown, host.as_of) == ("USD", (), "2026-01-31")
+    assert (load.host, load.cells) == ("load-rented-1", ())
 
 
-def test_a_host_that_came_in_place_of_another_type_costs_what_that_one_does() -> None:
-    of = renting.wanted({})
+def test_a_run_is_told_in_which_steps_each_part_of_a_host_is_billed(tmp_path: Path) -> None:
+    tables("rented", f"billing_step_s = 3600\n{TABLES}")
+    mine = own(tmp_path, "[rented]\nbilling_step_s = 60\naddress_hour.north = 0.5\n")
 
-    (taken,) = cost.of_hosts(of, planned(of), prices.read(), {"large": "small"})
+    (host,) = cost.of_hosts([target(cell) for cell in planned(renting.wanted({})).cells], (), None, mine)
 
-    assert (taken.instance_type, round(taken.per_hour, 6)) == ("small", 0.064)
+    assert {price.what: (round(price.per_hour, 6), price.billing_step_s) for price in host.prices} == {
+        "large": (0.1, 3600),
+        "public address": (0.5, 60),
+        "ssd-100GiB": (0.01, 3600),
+    }
+    assert host.per_hour == pytest.approx(0.61)
+
+
+@pytest.mark.parametrize(
+    ("under", "kind", "per_hour"),
+    [
+        ("rented small, kvm", "small", 0.064),
+        ("rented large spot, kvm", "large", 0.044),
+        # A host that was deployed before that was noted.
+        ("", "large", 0.114),
+    ],
+)
+def test_a_host_costs_what_it_was_read_back_to_be(under: str, kind: str, per_hour: float) -> None:
+    (host,) = costs(renting.wanted({}), under)
+
+    assert (host.instance_type, round(host.per_hour, 6)) == (kind, per_hour)
+
+
+def test_a_load_generator_costs_what_stands_and_not_what_a_matrix_says_now() -> None:
+    of = renting.wanted({"instance_type": ("small",)}, generators=1)
+    now = Generators(count=1, instance_type="huge", machine_image="")
+
+    cells = [target(cell, "rented small, kvm") for cell in planned(of).cells]
+    _, load = cost.of_hosts(cells, [generator("rented large spot, kvm")], now, prices.read())
+
+    assert (load.instance_type, round(load.per_hour, 6), load.unknown) == ("large", 0.044, ())
 
 
 def test_a_run_is_told_what_is_not_known_of_a_host() -> None:
-    of = renting.wanted({"cloud": ("other",)})
-
-    (host,) = cost.of_hosts(of, planned(of), prices.read())
+    (host,) = costs(renting.wanted({"cloud": ("other",)}), "other large, kvm")
 
     assert (host.per_hour, host.currency, host.as_of) == (0, "", "")
     assert host.unknown == ("large", "public address", "ssd-100GiB")
+
+
+def test_hosts_that_end_before_their_load_is_over_are_not_made() -> None:
+    of = renting.wanted({})
+    (cell,) = planned(of).cells
+    needed_s = cost.load_s(of.load, [cell])
+
+    cost.insist_on_time(of, [cell], needed_s)
+    with pytest.raises(InputError, match="the load takes about 2 min, and the hosts end in 1 min") as raised:
+        cost.insist_on_time(of, [cell], 60)
+    assert "raise deploy.expires" in raised.value.next_step
+    cost.insist_on_time(of, [replace(cell, cloud="local")], 0)

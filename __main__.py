@@ -4,16 +4,24 @@ from pathlib import Path
 
 import pulumi
 
-from stacks import matrix, parts, plan, program, settle
+from stacks import cost, matrix, ownership, parts, plan, prices, program, settle
 from stacks.deploy import Wanted
 from stacks.parts import Part
 
-asked = matrix.read(Path(pulumi.Config().require("matrix")))
-cells = parts.cells_of(pulumi.get_stack(), plan.plan(asked, plan.facts_of).cells)
-settled = settle.settle([Part(name=pulumi.get_stack(), cloud="", cells=cells)], asked.load.generators, asked.terms)
-if not pulumi.runtime.is_dry_run():
+config, name = pulumi.Config(), pulumi.get_stack()
+stack = ownership.check_name(parts.stack_of(name))
+asked = matrix.read(Path(config.require("matrix")))
+planned = plan.plan(asked, plan.facts_of)
+own = config.get("prices")
+cost.insist_on_budget(asked, planned, prices.read(Path(own) if own else None), stays=True)
+cells = parts.cells_of(name, planned.cells)
+settled = settle.settle([Part(name=name, cloud="", cells=cells)], asked.load.generators, asked.terms)
+if settled and not pulumi.runtime.is_dry_run():
+    # Held meanwhile: what is kept of a stack that nobody owns is a sweep's to take.
+    ownership.claim(stack)
     settle.keep(settled)
+    ownership.leave_standing(stack, settle.expires_at(stack))
 program.run(
     cells,
-    Wanted(images=asked.server_images, generators=asked.load.generators, settled=settled.get(pulumi.get_stack())),
+    Wanted(images=asked.server_images, generators=asked.load.generators, settled=settled.get(name)),
 )

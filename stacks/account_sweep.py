@@ -57,36 +57,51 @@ def mine() -> Mine:
     alive = {stack for stack in stacks if not ownership.is_abandoned(stack)}
     return Mine(
         owners=frozenset(labels.word(owner) for owner in (settle.own_name(), *(each.owner for each in kept))),
-        state=labels.run("").removesuffix("-") + "-",
+        state=f"{state.account_mark()}-",
         # A part may have made something before anything was noted of it.
-        alive=frozenset(labels.run(name) for stack in alive for name in (stack, *(f"{stack}.{c}" for c in clouds.CLOUDS))),
+        alive=frozenset(labels.run(name) for stack in alive for name in parts.possible_names(stack)),
     )
 
 
 def doomed(
     found: Iterable[Belonging], who: Mine, *, run: str = "", everything: bool = False, now: float | None = None
 ) -> tuple[Doomed, ...]:
-    """Those of `found` that go, in their order. Pure.
+    """Those of `found` that go, in their order.
 
-    Always: what is past its expiry, and what a run of this state directory left that nobody will come back for. With
-    `everything`: all that this owner has. With `run`: that run alone, whoever's it is and however long it may stand. So what
-    others have and still may have goes only by the name of its run.
+    Always: what is past its expiry, and what a run of this owner and this state directory left that nobody will come back for.
+    With `everything`: all that this owner has. With `run`, a label or the name of a stack or part of this state directory: that
+    run alone, a stack with all its parts, whoever's it is and however long it may stand. So what others have and still may have
+    goes only by the name of its run.
     """
     at = time.time() if now is None else now
-    reasons = [(each, _why(each, who, run, everything=everything, now=at)) for each in found]
+    runs = frozenset((run, *(labels.run(name) for name in parts.possible_names(run)))) if run else frozenset[str]()
+    reasons = [(each, _why(each, who, runs, everything=everything, now=at)) for each in found]
     return tuple(Doomed(belonging=each, why=why) for each, why in reasons if why)
 
 
-def _why(each: Belonging, who: Mine, run: str, *, everything: bool, now: float) -> str:
-    if run:
-        return "its run was named" if each.run in {run, labels.run(run)} else ""
+def _why(each: Belonging, who: Mine, runs: frozenset[str], *, everything: bool, now: float) -> str:
+    if runs:
+        return "its run was named" if each.run in runs else ""
     if each.expires_at < now:
         return "past its expiry"
-    if everything and each.owner in who.owners:
+    if each.owner not in who.owners:
+        return ""
+    if everything:
         return "this owner's"
     if each.run.startswith(who.state) and each.run not in who.alive:
         return "nobody will come back for its run"
     return ""
+
+
+def of_lost_state(stack: str) -> tuple[Belonging, ...]:
+    """What this owner has of a stack of that name, whose state may be gone, in every account whose credentials are there.
+
+    Raises DeployError when one of them does not answer.
+    """
+    owners = mine().owners
+    accounts = [member.account for member in map(clouds.load, clouds.CLOUDS) if member.account and not member.problems()]
+    found = [each for account in accounts for each in account.belongings(())]
+    return tuple(each for each in found if each.owner in owners and labels.names(each.run, stack))
 
 
 def of_run(cloud: str, regions: Sequence[str], run: str) -> tuple[Belonging, ...]:

@@ -91,7 +91,7 @@ def down(stack: str, observer: Observer) -> None:
     """
     never = threading.Event()
     names = parts.names(stack) or (stack,)
-    works = {name: partial(lifecycle.down, name, observer.of(_cloud(name), never).step) for name in names}
+    works = {name: partial(lifecycle.down, name, observer.of(parts.cloud_of(name), never).step) for name in names}
     _, failed = _side_by_side(works, partial(_stop, names, never))
     if failed:
         raise _together(list(failed.values()))
@@ -144,11 +144,7 @@ def _take_away(part: Part, told: Told, error: DeployError) -> None:
 
 def _gone(name: str, observer: Observer) -> None:
     """A part whose cells the matrix has no more."""
-    lifecycle.down(name, partial(observer.step, _cloud(name)))
-
-
-def _cloud(name: str) -> str:
-    return name.removeprefix(parts.stack_of(name)).removeprefix(".")
+    lifecycle.down(name, partial(observer.step, parts.cloud_of(name)))
 
 
 def _merged(stack: str, made: Sequence[Standing]) -> Standing:

@@ -1,11 +1,11 @@
-"""What everything in an account carries: whose it is, which run made it, when it may go. Pure; every cloud takes such words."""
+"""What everything in an account carries: whose it is, which run made it, when it may go. Every cloud takes such words."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from stacks import state
+from stacks import parts, state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,19 @@ def of(stack: str, owner: str, expires_at: float) -> dict[str, str]:
     return {OWNER: word(owner), RUN: run(stack), EXPIRES: str(int(expires_at))}
 
 
-def run(stack: str) -> str:
-    """The mark of one stack of one state directory: two operators may give their stacks the same name."""
-    return word(state.owner(stack, ""))
+def run(part: str) -> str:
+    """The mark of one stack, or one part of it, of one state directory: two operators may give their stacks the same name.
+
+    `5f3a9c01-clouds`, and of its part on a cloud `5f3a9c01--aws-clouds`: not all clouds take dots in names, and no stack's name
+    begins with a hyphen. Raises DeployError when the state directory cannot be used.
+    """
+    cloud = parts.cloud_of(part)
+    return word(f"{state.account_mark()}-{cloud and f'-{cloud}-'}{parts.stack_of(part)}")
+
+
+def names(run: str, stack: str) -> bool:
+    """Whether the label is that of a stack of this name, or of a part of one, whichever state directory's it is."""
+    return re.fullmatch(rf"[^-]+-(?:-[a-z0-9]+-)?{re.escape(stack)}", run) is not None
 
 
 def word(text: str) -> str:

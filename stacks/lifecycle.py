@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bench.errors import DeployError
-from stacks import account_sweep, labels, parts, program, settle, state, sweep, workspace
+from stacks import account_sweep, labels, ownership, parts, program, settle, state, sweep, workspace
 from stacks.pulumi_process import GRACE_S
 from stacks.watch import Step, Watch, explained, operation
 
@@ -43,11 +43,18 @@ class Standing:
 
 
 def preview(stack: str, cells: Iterable[Cell], wanted: Wanted, observe: Callable[[Step], None]) -> dict[str, int]:
-    """What `up` would do: operation → number of resources. Nothing is created."""
+    """What `up` would do: operation → number of resources. Nothing is created, and of a new stack nothing is left."""
     every = tuple(cells)
-    with explained(stack, Watch(observe)) as watch:
-        pulumi_stack = workspace.select(stack, lambda: program.run(every, wanted))
-        result = pulumi_stack.preview(on_event=watch.listen, on_output=_log(stack))
+    # What a backend of the user's has is not known here: it is not ours to remove.
+    new = workspace.has_own_backend() and not has_state(stack)
+    try:
+        with explained(stack, Watch(observe)) as watch:
+            pulumi_stack = workspace.select(stack, lambda: program.run(every, wanted))
+            result = pulumi_stack.preview(on_event=watch.listen, on_output=_log(stack))
+    finally:
+        # An `up` may have begun meanwhile.
+        if new and ownership.read(parts.stack_of(stack)) is None:
+            _forget(stack)
     return {operation(kind): count for kind, count in result.change_summary.items()}
 
 

@@ -44,11 +44,12 @@ class Ownership:
 
 def check_name(stack: str) -> str:
     """The name itself. Raises InputError for one that cannot be part of paths, cgroups and cloud labels."""
-    if re.fullmatch(rf"[a-z][a-z0-9-]{{0,{STACK_NAME_LIMIT - 1}}}", stack) is None:
+    if re.fullmatch(rf"[a-z]([a-z0-9-]{{0,{STACK_NAME_LIMIT - 2}}}[a-z0-9])?", stack) is None:
         raise InputError(
             f"{stack!r} cannot name a stack",
             where="--stack",
-            next_step=f"use lower-case letters, digits and hyphens, a letter first, at most {STACK_NAME_LIMIT} characters",
+            next_step="use lower-case letters, digits and hyphens, a letter first, no hyphen last, at most "
+            f"{STACK_NAME_LIMIT} characters",
         )
     return stack
 

@@ -45,18 +45,27 @@ def split(stack: str, cells: Iterable[Cell]) -> tuple[Part, ...]:
 
 def cells_of(name: str, cells: Iterable[Cell]) -> tuple[Cell, ...]:
     """The cells that the Pulumi stack of that name is made of, by its name alone: all of them where it names no cloud."""
-    cloud = name.partition(_MARK)[2]
-    return tuple(cell for cell in cells if cloud in {"", cell.cloud})
+    return tuple(cell for cell in cells if cloud_of(name) in {"", cell.cloud})
 
 
 def names(stack: str) -> tuple[str, ...]:
     """Every part of the stack that anything is kept of here."""
-    return tuple(name for name in (stack, *(_name(stack, cloud) for cloud in clouds.CLOUDS)) if _is_kept(name))
+    return tuple(name for name in possible_names(stack) if _is_kept(name))
+
+
+def possible_names(stack: str) -> tuple[str, ...]:
+    """Every part that the stack may have, the whole first."""
+    return (stack, *(_name(stack, cloud) for cloud in clouds.CLOUDS))
 
 
 def stack_of(part: str) -> str:
     """The stack that a part belongs to; a stack that is its own only part is itself."""
     return part.partition(_MARK)[0]
+
+
+def cloud_of(part: str) -> str:
+    """The cloud that a part is for; empty for a whole stack and for what stands on this machine."""
+    return part.partition(_MARK)[2]
 
 
 def name_for(stack: str, cloud: str) -> str:

@@ -1,14 +1,19 @@
-"""Where Cowbench keeps what it owns on this machine. Paths only; nothing is created here.
+"""Where Cowbench keeps what it owns on this machine. Paths; nothing is created here but what is made once for all.
 
 Outside the checkout on purpose: engines and disks outlive a deleted checkout, and any checkout's `sweep` must find them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import secrets
 import shutil
+import tempfile
 from pathlib import Path
+
+from bench.errors import DeployError
 
 SOCKET_PATH_LIMIT_BYTES = 107
 """Longest path of a unix socket on Linux: `sun_path` holds 108 bytes with the final zero."""
@@ -45,8 +50,53 @@ def host_dir(stack: str, host: str) -> Path:
 
 
 def owner(stack: str, host: str) -> str:
-    """The mark of a host on its processes and cgroups. It starts with the state directory's: two may share a machine."""
-    return f"{hashlib.sha256(os.fsencode(root())).hexdigest()[:8]}.{stack}.{host}"
+    """The mark of a host on its processes and cgroups. It starts with the state directory's: two may share a machine.
+
+    Of its path alone: what stands on this machine is found also when the directory is gone.
+    """
+    return f"{_digest(os.fsencode(root()))}.{stack}.{host}"
+
+
+def account_mark() -> str:
+    """The state directory's mark in accounts, where those of all machines meet, and most have the same path.
+
+    Of a random word that is kept in it, and the path: a copy beside it is another one. Raises DeployError as `make_once`.
+    """
+    kept = root() / "id"
+    make_once(kept, secrets.token_hex(16))
+    return _digest(kept.read_bytes() + b" " + os.fsencode(root()))
+
+
+def make_once(path: Path, text: str) -> None:
+    """Write a file of the state directory, mode 0600, unless it is there. Raises DeployError when that cannot be done.
+
+    Of several that come at once one wins, and all then read the same.
+    """
+    if os.access(path, os.R_OK):
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(number, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(number)
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(draft)  # A link does not overwrite.
+        finally:
+            Path(draft).unlink()
+        path.read_bytes()
+    except OSError as error:
+        raise DeployError(
+            f"the state directory {path.parent} cannot be used: {error.strerror}",
+            where=str(path),
+            next_step="make it yours to write, or set COWBENCH_STATE to a directory that is",
+        ) from error
+
+
+def _digest(told: bytes) -> str:
+    return hashlib.sha256(told).hexdigest()[:8]
 
 
 def socket_fits(directory: Path) -> bool:

@@ -91,18 +91,7 @@ def _passphrase() -> Mapping[str, str]:
     if os.environ.keys() & {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}:
         return {}
     path = state.passphrase_file()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            # A link does not overwrite: of two processes that start at once one wins, and both then read the same passphrase.
-            path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+    state.make_once(path, secrets.token_urlsafe(32))
     return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(path)}
 
 
@@ -133,6 +122,7 @@ def select(stack: str, program: Callable[[], None]) -> automation.Stack:
 
 
 def _hush() -> None:
-    """An inline program whose engine has ended cannot tell it anything more, and stops half-way: pages that are no news."""
+    """An engine that has ended, and its inline program, cannot tell one another anything more: pages that are no news."""
     logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="coroutine '.*' was never awaited", category=RuntimeWarning)
+    warnings.filterwarnings("ignore", message="Error in event stream", category=UserWarning)

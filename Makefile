@@ -18,8 +18,8 @@ setup: ## install what is needed; says what, and does nothing the second time
 setup-vms: setup ## install what VMs on this host need besides (QEMU, mmdebstrap); nothing the second time
 	@tools/setup vms
 
-setup-clouds: setup ## install the SDKs of all clouds (1 GB), which the tests need; nothing the second time
-	@tools/setup clouds
+setup-clouds: setup ## install the SDKs of all clouds (1 GB), which the tests need; CLOUDS="aws gcp" for some; nothing the second time
+	@tools/setup clouds $(CLOUDS)
 
 bench: setup ## measure the default matrix on this host and report; MATRIX=file for another one
 	@tools/bench bench $(MATRIX)

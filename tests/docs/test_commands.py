@@ -19,6 +19,7 @@ from bench import cli
 from bench import cli_steps as steps
 from bench.errors import DeployError, InputError, Interrupted
 from stacks import workspace
+from stacks.clouds import CLOUDS
 from tests.docs.documents import DOCUMENTS, ROOT, code, commands, rows, text
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ def unknown_to_cowbench(words: list[str]) -> list[str]:
 
 
 def unknown_to_make(words: list[str]) -> list[str]:
-    """The words without a target or variable in the Makefile, or with a file that does not exist."""
+    """The words without a target or variable in the Makefile, or with a file or a cloud that does not exist."""
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     wrong = []
     for word in words:
         variable, is_variable, value = word.partition("=")
-        known = f"$({variable})" in MAKEFILE and (ROOT / value).exists() if is_variable else word in {"-s", *targets}
+        exists = set(value.split()) <= set(CLOUDS) if variable == "CLOUDS" else (ROOT / value).exists()
+        known = f"$({variable})" in MAKEFILE and exists if is_variable else word in {"-s", *targets}
         wrong += [] if known else [word]
     return wrong
 
@@ -97,6 +99,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
     assert unknown_to_cowbench(["plan", "stacks/matrices/none.yaml", "--yes"]) == ["--yes", "stacks/matrices/none.yaml"]
     assert unknown_to_cowbench(["--version"]) == ["--version"]
     assert unknown_to_make(["benchmark", "FILE=README.md", "MATRIX=none"]) == ["benchmark", "FILE=README.md", "MATRIX=none"]
+    assert unknown_to_make(["setup-clouds", "CLOUDS=aws gpc", "CLOUDS=aws gcp"]) == ["CLOUDS=aws gpc"]
 
 
 def test_a_pulumi_command_that_does_not_exist_is_noticed() -> None:
@@ -161,9 +164,12 @@ def test_the_exit_codes_are_the_programs() -> None:
 def test_every_variable_of_ours_in_a_document_is_read_somewhere() -> None:
     said = {name for document in DOCUMENTS for name in re.findall(r"COWBENCH_[A-Z_]+", text(document))}
     sources = [
-        path for folder in ("bench", "stacks", "tools", "tests/unit") for path in (ROOT / folder).rglob("*") if path.is_file()
+        path
+        for folder in ("bench", "stacks", "tools", "tests/unit", "docs/workflows")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
     ]
-    read = "".join(path.read_text(encoding="utf-8") for path in sources if path.suffix in {".py", ".sh", ""})
+    read = "".join(path.read_text(encoding="utf-8") for path in sources if path.suffix in {".py", ".sh", ".yml", ""})
 
     assert said >= {"COWBENCH_STATE", "COWBENCH_CACHE"}
     assert {name for name in said if name not in read} == set()

@@ -74,7 +74,7 @@ def _insist_on_version(document: object, schema: int, *, where: str, again: str)
     if found > schema:
         newer = f"schema {found} is newer than this Cowbench, which reads schema {schema}"
         raise InputError(
-            newer, where=where, next_step="use the Cowbench that wrote it, or a later one: pip install --upgrade cowbench"
+            newer, where=where, next_step="use the Cowbench that wrote it, or a later one: git pull, then make setup"
         )
     if found < schema:
         older = f"schema {found} is older than this Cowbench, which reads schema {schema}"

@@ -5,6 +5,7 @@ The registries are asked, so a new cloud, engine, driver or server is known at o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from bench.records import AXES, Placement
@@ -80,14 +81,19 @@ def usual(cloud: str, disk_size: str) -> dict[str, str]:
 
 
 def disk(text: str, cloud: str) -> str:
-    """A disk such as `loop-8GiB` in its one spelling (`stacks.disk`). Raises ValueError with the reason it cannot be had."""
+    """A disk such as `loop-8GiB` in its one spelling (`stacks.disk`). Raises ValueError with the reason it cannot be had.
+
+    Speed that it leaves out is that of the cloud's usual disk of the kind, where that one says any: what is paid for is said.
+    """
     member, wanted = clouds.load(cloud), disks.read(text)
-    kinds = _unique(_kind(each) for each in (member.default_disk, *(member.axes.get("disk") or ())))
+    offered = [disks.read(each) for each in (member.default_disk, *(member.axes.get("disk") or ()))]
+    kinds = _unique(each.kind for each in offered)
     if wanted.kind not in kinds:
         raise ValueError(f"{cloud} has no such disk; write {' or '.join(f'{each}-8GiB' for each in kinds)}")
     if not member.features.needs_account and (wanted.iops or wanted.bytes_per_s):
         raise ValueError(f"{cloud} sells no speed; write {wanted.kind}-{disks.size_text(wanted.size_bytes)}")
-    return disks.text(wanted)
+    like = next(each for each in offered if each.kind == wanted.kind)
+    return disks.text(replace(wanted, iops=wanted.iops or like.iops, bytes_per_s=wanted.bytes_per_s or like.bytes_per_s))
 
 
 def _kind(written: str) -> str:
@@ -109,6 +115,11 @@ def impossible(values: Mapping[str, str]) -> tuple[str, str]:
     # What an account has room for hangs on what it sells alone; what a machine has room for, on what else runs there.
     what, _, cure = member.room((_alone(values),)).partition(": ") if member.account is not None else ("", "", "")
     return what, cure
+
+
+def of_host(request: HostRequest) -> dict[str, str]:
+    """What `impossible` asks of a host that is wanted, but for its cloud."""
+    return {axis: getattr(request, axis) for axis in (*OF_THE_CLOUD, "driver", "backing_filesystem")}
 
 
 def _alone(values: Mapping[str, str]) -> HostRequest:

@@ -33,6 +33,8 @@ class Features:
     reached_by_ssh: bool
     private_network: bool
     """Hosts of a stack reach one another, so that load can come from hosts of its own."""
+    public_addresses: bool = True
+    """Hosts are reached over the internet. Else they may lie in a network of a company's own, as in a private cloud."""
     address_per_cell: bool = True
     """Each cell has an address of its own. Else those of one host share its address, and differ in their ports."""
     sells_spot: bool = False
@@ -138,14 +140,16 @@ class Account:
     """What a cloud with an account can be asked beside Pulumi, through its own client library. All raise DeployError.
 
     `image_id` gives the newest id of one of our image names in a region. `zones` are those of a region, the first one is used
-    unless the matrix says otherwise. `belongings` finds all that carries our labels, in the regions named or in all where none
-    is; `remove` takes one of them away and waits, and is fine with one that is gone. `meanings` tells, by type of resource, what
-    its inputs mean for `stacks.policy`. `failures` are regular expressions of what the cloud says, by what it means
-    (`stacks.deploy_failures.KINDS`). `images` are the names of `stacks.distributions` that the cloud has.
+    unless the matrix says otherwise. `instance_types` are those that a region sells. `belongings` finds all that carries our
+    labels, in the regions named or in all where none is; `remove` takes one of them away and waits, and is fine with one that
+    is gone. `meanings` tells, by type of resource, what its inputs mean for `stacks.policy`. `failures` are regular expressions
+    of what the cloud says, by what it means (`stacks.deploy_failures.KINDS`). `images` are the names of `stacks.distributions`
+    that the cloud has.
     """
 
     image_id: Callable[[str, str], str]
     zones: Callable[[str], tuple[str, ...]]
+    instance_types: Callable[[str], tuple[str, ...]]
     belongings: Callable[[tuple[str, ...]], tuple[Belonging, ...]]
     remove: Callable[[Belonging], None]
     meanings: Mapping[str, Callable[[Mapping[str, Any]], Meaning]]

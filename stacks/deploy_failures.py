@@ -124,8 +124,8 @@ def hung(failed: Failed, *, limit_s: float, again: str) -> DeployError:
     return DeployError(
         f"not done within {limit_s:.0f} s, and given up; under way then: {names}",
         where=failed.where,
-        next_step=f"{again} goes on; cowbench down finds by its labels what was made without an answer. "
-        "For slower clouds: deploy.deadline",
+        next_step=f"for a slow cloud raise deploy.deadline; then {again}: it goes on where anything of it stands, else it begins "
+        "anew. cowbench down finds by its labels what was made without an answer",
     )
 
 

@@ -87,7 +87,7 @@ def read(path: Path) -> Matrix:
         load=matrix_load.read(fields["load"], lambda axis, value: _value(axis, value, _clouds(axes, include))),
         disk_size=_disk_size(fields, axes),
         server_images=_server_images(fields),
-        terms=matrix_deploy.read(fields["deploy"], _clouds(axes, include)) if "deploy" in fields else Terms(),
+        terms=matrix_deploy.read(fields["deploy"], _regions(axes, include)) if "deploy" in fields else Terms(),
         places=dict(_places(fields)),
     )
 
@@ -197,6 +197,15 @@ def _clouds(axes: _Listed, include: tuple[tuple[Value, _Listed], ...]) -> tuple[
     named = (value.text() for listed in (axes, *(each for _, each in include)) for value in listed.get("cloud", ()))
     found = tuple(dict.fromkeys(named))
     return found if "cloud" in axes else tuple(dict.fromkeys((known_axes.default_cloud(), *found)))
+
+
+def _regions(axes: _Listed, include: tuple[tuple[Value, _Listed], ...]) -> dict[str, tuple[str, ...]]:
+    """Every region that a cell may be in, by cloud."""
+    named = dict.fromkeys(value.text() for listed in (axes, *(each for _, each in include)) for value in listed.get("region", ()))
+    return {
+        cloud: tuple(dict.fromkeys((*named, *(() if "region" in axes else (known_axes.filled({"cloud": cloud}, "")["region"],)))))
+        for cloud in _clouds(axes, include)
+    }
 
 
 def _value(axis: str, value: Value, clouds_used: tuple[str, ...]) -> str:

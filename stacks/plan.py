@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench import knowledge
 from bench.errors import InputError
 from bench.records import AXES, Cell, Finding, LeftOut
-from stacks import axes, cell_names, clouds, drivers, engines, host_setup, kernels
+from stacks import axes, cell_names, clouds, drivers, engines, host_setup, hosts, kernels
 from stacks import engine as engine_sources
 from stacks import matrix as matrix_file
 
@@ -68,7 +68,7 @@ def facts_of(cell: Cell) -> Mapping[str, object]:
 def plan(matrix: Matrix, facts_of: FactsOf) -> Plan:
     """The cells of the matrix that can work, as far as is known; a fact that is missing never keeps a cell out.
 
-    Raises InputError when nothing is left to build.
+    Raises InputError when nothing is left to build, and for a type in `deploy.instead_of` that no host could become.
     """
     cells, choices = _expanded(matrix)
     judge, facts_of = _judged_once(), _asked_once(facts_of)
@@ -88,6 +88,7 @@ def plan(matrix: Matrix, facts_of: FactsOf) -> Plan:
     kept = tuple(cell for cell in cells if cell.name in warnings)
     if not kept:
         raise _nothing_left(matrix, left_out)
+    _refuse_unfit_types(matrix, kept)
     findings = (*_of_the_run(matrix, kept), *_of_the_knowledge(warnings))
     return Plan(cells=kept, left_out=tuple(left_out), warnings=findings, facts=facts, kernels=choices)
 
@@ -176,6 +177,20 @@ def _nothing_left(matrix: Matrix, left_out: list[LeftOut]) -> InputError:
     return InputError(
         f"no cell of this matrix can work here:{shown}{more}", where=matrix.place("axes"), next_step=left_out[0].fix
     )
+
+
+def _refuse_unfit_types(matrix: Matrix, kept: tuple[Cell, ...]) -> None:
+    """A type that is to take the place of another was written down by hand: it is a mistake, and not left out."""
+    if not matrix.terms.instead_of:
+        return
+    rented = [cell for cell in kept if clouds.load(cell.cloud).features.needs_account]
+    for cloud, requests in hosts.by_cloud("plan", rented, matrix.load.generators).items():
+        for request in requests:
+            for other in matrix.terms.instead_of.get(request.instance_type, ()):
+                reason, fix = axes.impossible({"cloud": cloud, **axes.of_host(replace(request, instance_type=other))})
+                if reason:
+                    what = f"deploy.instead_of has {other} for {request.instance_type}: {reason}"
+                    raise InputError(what, where=matrix.place("deploy"), next_step=fix or "name another type, or leave it out")
 
 
 def expand(matrix: Matrix) -> tuple[Cell, ...]:

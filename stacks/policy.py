@@ -24,8 +24,14 @@ _SECRETS = (
     r"(?i)\b(?:aws_secret_access_key|secret_key|secretkey|password|passwd|api_token|hcloud_token)\b[\"']?\s*[:=]\s*[\"']?[^\s\"']{8,}",
 )
 _GZIP = b"\x1f\x8b"
-_WIDEST_PREFIX = 8
+WIDEST_PREFIX = 16
 """An operator's address is one, or a company's network; anything wider is the world."""
+
+_LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+_PRIVATE = tuple(
+    ipaddress.IPv4Network(each) for each in ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+)
+"""Nobody comes from these over the internet (RFC 1918, 3927, 6598)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +149,21 @@ def unpacked(user_data: object) -> str:
         return user_data
 
 
+def is_private(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether all of a network is somebody's own, so that it lets in nobody who comes over the internet."""
+    return isinstance(network, ipaddress.IPv4Network) and any(network.subnet_of(each) for each in _PRIVATE)
+
+
+def is_the_world(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether a network is too wide to be an operator's."""
+    here = isinstance(network, ipaddress.IPv4Network) and network.subnet_of(_LOOPBACK)
+    return network.prefixlen < WIDEST_PREFIX and not here and not is_private(network)
+
+
 def _is_everybody(source: str) -> bool:
     try:
         network = ipaddress.ip_network(source, strict=False)
     except ValueError:
         # `*`, `Internet`, `Any`: words that clouds have for it. A name of a group or a tag is none of them.
         return source.lower() in {"*", "internet", "any", "all"}
-    return network.prefixlen < _WIDEST_PREFIX
+    return is_the_world(network)

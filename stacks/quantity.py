@@ -49,6 +49,14 @@ def duration_s(text: str) -> float:
     raise ValueError(f"{unit!r} is no unit of time" if unit else "the unit is missing")
 
 
+def duration_text(value_s: float) -> str:
+    """The shortest exact spelling: 0.3 → `300ms`, 90 → `90s`, 1209600 → `336h`."""
+    if value_s and value_s < 1:
+        return f"{value_s * 1000:g}ms"
+    unit = next((name for name, factor in (("h", 3600), ("m", 60)) if value_s and value_s % factor == 0), "")
+    return f"{value_s / _SECONDS[unit]:.0f}{unit}" if unit else f"{value_s:g}s"
+
+
 def _parts(text: str) -> tuple[str, str, str]:
     match = _QUANTITY.fullmatch(text)
     if match is None:

@@ -6,8 +6,10 @@ A cloud's own file has what only it knows: its network, its VM, its words. It ha
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
@@ -50,16 +52,25 @@ def cloud(
     account: Account,
     unfit: Callable[[HostRequest], str] = lambda _request: "",
     hosts_limit: int = 0,
+    forms: Mapping[str, str] = MappingProxyType({}),
+    public_addresses: bool = True,
 ) -> Cloud:
     """A cloud with an account, as a value.
 
     `extra` is the part of this package that brings `sdk`, the module of its Pulumi SDK. `regions` has what is usual first;
-    others are taken as they are written. `disks` are its kinds, each with a usual size (`gp3-100GiB`), the default first.
+    others are taken as they are written. `disks` are its kinds, each with a usual size (`gp3-100GiB`), the default first; a
+    speed in it holds for all disks of the kind that say none.
     `credentials` lists what is missing of them, each with its cure after a colon; it asks no network. `vm` makes a VM with its
     data disks, given what `site` made and the user-data. `unfit` says why there is no such host (a disk that its type cannot
     have), and after a colon the cure, or is empty; it sees what a cell says of a host, before anything else is known.
-    `hosts_limit` is how many a region takes of one stack, 0 for any number.
+    `hosts_limit` is how many a region takes of one stack, 0 for any number. `forms` are patterns of the names that the cloud has
+    on an axis (`region`, `instance_type`), where they tell them from another cloud's. `public_addresses` as in `Features`.
     """
+    usual = {"region": regions[0], "instance_type": instance_type}
+
+    def unusable(request: HostRequest) -> str:
+        return _misnamed(request, name, forms, usual) or unfit(request)
+
     return Cloud(
         name=name,
         features=Features(
@@ -74,6 +85,7 @@ def cloud(
             address_per_cell=False,
             sells_spot=sells_spot,
             ends_vms=ends_vms,
+            public_addresses=public_addresses,
         ),
         axes={
             "region": None,
@@ -83,15 +95,15 @@ def cloud(
             "engine": engines.ENGINES,
             "backing_filesystem": tuple(host_setup.FILESYSTEMS),
         },
-        defaults={"region": regions[0], "instance_type": instance_type},
+        defaults=usual,
         default_disk=disks[0],
         facts=_facts,
         problems=lambda: (*_missing_sdk(extra, sdk), *credentials()),
         ready=lambda: "credentials found; whether they are allowed to do what is needed shows when they are used",
         prepare=lambda _requests, _progress: None,
-        room=lambda requests: next(filter(None, map(unfit, requests)), "") or _crowded(requests, name, hosts_limit),
+        room=lambda requests: next(filter(None, map(unusable, requests)), "") or _crowded(requests, name, hosts_limit),
         site=site,
-        host=lambda request, access, made: _host(request, access, _fitting(vm, unfit), made, name),
+        host=lambda request, access, made: _host(request, access, _fitting(vm, unusable), made, name),
         account=account,
     )
 
@@ -104,7 +116,15 @@ def _missing_sdk(extra: str, sdk: str) -> tuple[str, ...]:
     # Not imported: that takes a second, and some of them a hundred megabytes.
     if importlib.util.find_spec(sdk) is not None:
         return ()
-    return (f"{sdk} is not installed: pip install 'cowbench[{extra}]', or in a checkout: uv sync --inexact --extra {extra}",)
+    return (f"{sdk} is not installed: make setup-clouds CLOUDS={extra}",)
+
+
+def _misnamed(request: HostRequest, cloud: str, forms: Mapping[str, str], usual: Mapping[str, str]) -> str:
+    """Which name cannot be one of the cloud's by its form, and after a colon the cure, or empty."""
+    for axis, form in forms.items():
+        if not re.fullmatch(form, written := str(getattr(request, axis))):
+            return f"{written} is no {axis.replace('_', ' ')} of {cloud}: write one such as {usual[axis]}"
+    return ""
 
 
 def _crowded(requests: tuple[HostRequest, ...], name: str, limit: int) -> str:

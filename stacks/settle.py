@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bench.errors import DeployError, InputError
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
 _AT_ONCE = 8
 """Questions to the clouds at the same time: each takes a second or more, and none of them likes a crowd."""
 
+_NEAR = 5
+"""Types that are told where one is not there: those that are written most like it."""
+
 
 def settle(split: Sequence[Part], generators: Generators | None, terms: Terms) -> dict[str, Settled]:
     """What holds for each part that rents anything, by its name: what was kept of it, and what is new. Writes nothing.
 
-    Asks the clouds for images and zones that are not known yet, and for the operator's address where nobody said it. Raises
-    DeployError when one does not answer or the stack's time is over, InputError when the terms are not those it was made on.
+    Asks the clouds for images and zones that are not known yet, whether a new part's types of VM are sold there, and for the
+    operator's address where nobody said it. Raises DeployError when one does not answer or the stack's time is over, InputError
+    when the terms are not those it was made on, or name a zone or a type that is not there.
     """
     rented = {part.name: requests for part in split if (requests := _requests(part, generators))}
     if not rented:
@@ -46,7 +51,8 @@ def settle(split: Sequence[Part], generators: Generators | None, terms: Terms) -
     for name, kept in known.items():
         _insist_on_same_terms(name, kept, terms)
     found = {name: known.get(name) or replace(first, image_ids={}, zones={}, instance_types={}) for name in rented}
-    ids, zones = _looked_up(rented, found, terms)
+    new = [place for name, requests in rented.items() if name not in known for place in requests]
+    ids, zones = _looked_up(rented, found, new, terms)
     return {
         name: replace(
             settled,
@@ -59,8 +65,7 @@ def settle(split: Sequence[Part], generators: Generators | None, terms: Terms) -
 
 def zones_of(cloud: str, region: str, terms: Terms) -> tuple[str, ...]:
     """The zones to try, in this order: those that the matrix names, else the cloud's own. Raises DeployError."""
-    named = terms.zones.get(f"{cloud}/{region}") or terms.zones.get(region)
-    return tuple(named) if named else _account(cloud).zones(region)
+    return _named_zones(cloud, region, terms) or _account(cloud).zones(region)
 
 
 def keep(settled: Mapping[str, Settled]) -> None:
@@ -163,10 +168,21 @@ def _regions(requests: Iterable[tuple[str, HostRequest]]) -> dict[str, tuple[str
     return {"/".join(place): place for place in sorted({(cloud, request.region) for cloud, request in requests})}
 
 
+def _types(requests: Iterable[tuple[str, HostRequest]]) -> dict[tuple[str, str], list[str]]:
+    """The types of VM that are wanted, by cloud and region."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cloud, region, kind in sorted({(cloud, request.region, request.instance_type) for cloud, request in requests}):
+        found.setdefault((cloud, region), []).append(kind)
+    return found
+
+
 def _looked_up(
-    rented: Mapping[str, tuple[tuple[str, HostRequest], ...]], found: Mapping[str, Settled], terms: Terms
+    rented: Mapping[str, tuple[tuple[str, HostRequest], ...]],
+    found: Mapping[str, Settled],
+    new: Iterable[tuple[str, HostRequest]],
+    terms: Terms,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Image ids and zones that are not known yet, asked side by side."""
+    """Image ids and zones that are not known yet, and whether what is new can be had, asked side by side."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         ids, zones = {}, {}
         for name, requests in rented.items():
@@ -176,7 +192,11 @@ def _looked_up(
             for key, region in _regions(requests).items():
                 if key not in found[name].zones:
                     zones[key] = pool.submit(_first_zone, *region, terms)
-        return {key: each.result() for key, each in ids.items()}, {key: each.result() for key, each in zones.items()}
+        sold = [pool.submit(_insist_on_types, *place, kinds) for place, kinds in _types(new).items()]
+        placed = {key: each.result() for key, each in zones.items()}
+        for each in sold:
+            each.result()
+        return {key: each.result() for key, each in ids.items()}, placed
 
 
 def _image_id(cloud: str, region: str, image: str) -> str:
@@ -184,7 +204,24 @@ def _image_id(cloud: str, region: str, image: str) -> str:
 
 
 def _first_zone(cloud: str, region: str, terms: Terms) -> str:
-    return next(iter(zones_of(cloud, region, terms)), "")
+    there, named = _account(cloud).zones(region), _named_zones(cloud, region, terms)
+    if strange := [zone for zone in named if zone not in there]:
+        step = f"write some of {', '.join(there)}" if there else "leave them out: it has none to choose from"
+        raise InputError(f"{region} has no zone {', '.join(strange)}", where=f"deploy.zones, cloud {cloud}", next_step=step)
+    return next(iter(named or there), "")
+
+
+def _named_zones(cloud: str, region: str, terms: Terms) -> tuple[str, ...]:
+    return tuple(terms.zones.get(f"{cloud}/{region}") or terms.zones.get(region) or ())
+
+
+def _insist_on_types(cloud: str, region: str, wanted: Sequence[str]) -> None:
+    there = _account(cloud).instance_types(region)
+    for kind in wanted:
+        if kind not in there:
+            near = ", ".join(get_close_matches(kind, there, n=_NEAR, cutoff=0.0))
+            step = f"write one that it has, such as {near}" if near else "write another region"
+            raise InputError(f"{cloud} has no instance type {kind} in {region}", where=f"cloud {cloud}", next_step=step)
 
 
 def _account(cloud: str) -> Account:

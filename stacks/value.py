@@ -110,7 +110,7 @@ class Value:
     def duration_s(self, low: float, high: float) -> float:
         """A duration such as `300ms` within the bounds, in seconds."""
         value = self._quantity(quantity.duration_s, "duration", "write a duration such as 300ms, 1s or 2m")
-        return self._within(value, low, high, "{:g}s".format)
+        return self._within(value, low, high, quantity.duration_text)
 
     def _quantity(self, read: Callable[[str], _Number], what: str, next_step: str) -> _Number:
         text = self.text()

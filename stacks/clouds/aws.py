@@ -29,8 +29,6 @@ _ROOT_GIB = 20
 """More than any image below is made with (RHEL: 10), for packages; what is measured lies on the data disk."""
 
 _NVME = "nvme"
-_IOPS_THAT_MUST_BE_SAID = {"io1": 3000, "io2": 3000}
-"""These kinds have no IOPS of their own. As many as gp3 has for nothing: a matrix that names none compares like with like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +65,10 @@ _ONE_LOCAL_DISK = r"(?!d\d|[cmr]3|i2)\w+\.(medium|large|xlarge)"
 _ARM = r"a1|[a-z]+\d+[a-z]*g[a-z]*"
 """Families with Graviton: a `g` behind the generation, as in m7g."""
 
+_FORMS = {
+    "region": r"[a-z]+(-[a-z]+)?-(north|south|east|west|central|northeast|southeast|northwest|southwest)-\d",
+    "instance_type": r"[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|\d*xlarge|metal(-\w+)?)",
+}
 _EVERYWHERE = "0.0.0.0/0"
 
 
@@ -200,7 +202,7 @@ def _disks(request: HostRequest) -> list[ec2.InstanceEbsBlockDeviceArgs]:
             device_name=device,
             volume_type=wanted.kind,
             volume_size=-(-wanted.size_bytes // (1 << 30)),
-            iops=wanted.iops or _IOPS_THAT_MUST_BE_SAID.get(wanted.kind),
+            iops=wanted.iops,
             throughput=None if wanted.bytes_per_s is None else wanted.bytes_per_s >> 20,
             delete_on_termination=True,
             encrypted=True,
@@ -242,7 +244,7 @@ def _without_local_disks(request: HostRequest, wanted: disk.Disk) -> str:
 def _unsold(written: str, wanted: disk.Disk, sold: _Sold) -> str:
     """Why EBS has no such volume, or empty."""
     size_gib = -(-wanted.size_bytes // (1 << 30))
-    iops = wanted.iops or _IOPS_THAT_MUST_BE_SAID.get(wanted.kind, 0)
+    iops = wanted.iops or 0
     for what, asked, offered in (
         ("GiB", size_gib, sold.gib),
         ("IOPS", iops, sold.iops),
@@ -348,7 +350,11 @@ _CURES: tuple[tuple[str, str], ...] = (
         "log in again (aws sso login, or a new key), then repeat the command",
     ),
     (
-        r"NoCredentials\w*|PartialCredentials\w*|ProfileNotFound|AuthFailure|InvalidClientTokenId|SignatureDoesNotMatch",
+        r"AuthFailure",
+        "is it a region of AWS that the account has switched on? Else the key is wrong: see with cowbench doctor --cloud aws",
+    ),
+    (
+        r"NoCredentials\w*|PartialCredentials\w*|ProfileNotFound|InvalidClientTokenId|SignatureDoesNotMatch",
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; then cowbench doctor --cloud aws",
     ),
     (
@@ -407,6 +413,14 @@ def _zones(region: str) -> tuple[str, ...]:
         ]
         answer = _api(region).describe_availability_zones(Filters=filters)
     return tuple(sorted(zone["ZoneName"] for zone in answer["AvailabilityZones"]))
+
+
+def _instance_types(region: str) -> tuple[str, ...]:
+    with _answering("list the types of VM", region):
+        found = _pages(
+            region, "describe_instance_type_offerings", "InstanceTypeOfferings", {"location": region}, LocationType="region"
+        )
+    return tuple(sorted(str(each["InstanceType"]) for each in found))
 
 
 def _belongings(regions: tuple[str, ...]) -> tuple[Belonging, ...]:
@@ -631,6 +645,7 @@ CLOUD = rented.cloud(
     sdk="pulumi_aws",
     regions=_REGIONS,
     instance_type="m7i.large",
+    # io2 has no IOPS of its own. As many as gp3 has for nothing: a matrix that names none compares like with like.
     disks=("gp3-100GiB", "io2-100GiB+3000iops", "gp2-100GiB", "st1-500GiB", "nvme-60GiB"),
     whole_disks=True,
     sells_spot=True,
@@ -639,9 +654,11 @@ CLOUD = rented.cloud(
     site=_site,
     vm=_vm,
     unfit=_unfit,
+    forms=_FORMS,
     account=Account(
         image_id=_image_id,
         zones=_zones,
+        instance_types=_instance_types,
         belongings=_belongings,
         remove=_remove,
         meanings=_MEANINGS,

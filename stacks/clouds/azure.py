@@ -42,6 +42,9 @@ _FIRST_WITH_BLANK_NVME = 6
 _ONE_LOCAL_DISK = r"Standard_D[24]a?l?ds_v6|Standard_E[24]a?ds_v6|Standard_L8a?s_v[23]"
 _ARM = r"Standard_[A-Z]+\d+(?:-\d+)?[a-z]*p[a-z]*_v\d+"
 
+_FORMS = {"region": r"[a-z]+\d?", "instance_type": r"(Standard|Basic)_[A-Z]+\d+(-\d+)?[A-Za-z]*(_\w+)?"}
+_VMS = "virtualMachines"
+
 _LAST_PRIORITY = 4096
 _SCHEDULE_LIMIT_S = 23 * 3600
 """A schedule is daily: for a VM that is meant to live longer it would come too early."""
@@ -385,10 +388,17 @@ def _image_id(region: str, name: str) -> str:
 def _zones_of(region: str) -> tuple[str, ...]:
     with _asking(f"looking up the zones of {region}"):
         kinds = _resources().providers.get("Microsoft.Compute").resource_types or []
-    mappings = [each for kind in kinds if kind.resource_type == "virtualMachines" for each in kind.zone_mappings or ()]
+    mappings = [each for kind in kinds if kind.resource_type == _VMS for each in kind.zone_mappings or ()]
     # It writes `Germany West Central` here, and `germanywestcentral` everywhere else.
     zones = {zone for each in mappings if each.location.replace(" ", "").lower() == region for zone in each.zones or ()}
     return tuple(sorted(zones))
+
+
+def _instance_types(region: str) -> tuple[str, ...]:
+    """Those that the subscription may have there."""
+    with _asking(f"looking up the types of VM in {region}"):
+        every = [each for each in _compute().resource_skus.list(filter=f"location eq '{region}'") if each.resource_type == _VMS]
+    return tuple(sorted(each.name for each in every if not any(no.type == "Location" for no in each.restrictions or ())))
 
 
 def _belongings(regions: tuple[str, ...]) -> tuple[Belonging, ...]:
@@ -633,9 +643,11 @@ CLOUD = rented.cloud(
     site=_site,
     vm=_vm,
     unfit=_unfit,
+    forms=_FORMS,
     account=Account(
         image_id=_image_id,
         zones=_zones_of,
+        instance_types=_instance_types,
         belongings=_belongings,
         remove=_remove,
         meanings=_MEANINGS,

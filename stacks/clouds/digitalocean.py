@@ -37,6 +37,11 @@ _GIB = 1 << 30
 
 _REGIONS = ("fra1", "ams3", "lon1", "nyc1", "nyc3", "sfo3", "tor1", "blr1", "sgp1", "syd1")
 
+_FORMS = {
+    "region": r"[a-z]{3}\d",
+    "instance_type": r"([a-z]+[0-9_]*-\d+vcpu-\d+[gm]b|c2?-\d+|gpu-\w+)(-\w+)*",
+}
+
 _IMAGES = {
     "debian-12": "debian-12-x64",
     "debian-13": "debian-13-x64",
@@ -311,6 +316,13 @@ def _zones(region: str) -> tuple[str, ...]:
     return (region,)
 
 
+def _instance_types(region: str) -> tuple[str, ...]:
+    client = _client()
+    with _asking(f"sizes of droplets in {region}"):
+        every = tuple(_all(client.sizes.list, "sizes"))
+    return tuple(sorted(str(each["slug"]) for each in every if each["available"] and region in each["regions"]))
+
+
 def _belongings(regions: tuple[str, ...]) -> tuple[Belonging, ...]:
     """Firewalls, keys and tags are in no region, so they are found whatever the regions are."""
     client = _client()
@@ -461,9 +473,11 @@ CLOUD = rented.cloud(
     site=_site,
     vm=_vm,
     unfit=_unfit,
+    forms=_FORMS,
     account=Account(
         image_id=_image_id,
         zones=_zones,
+        instance_types=_instance_types,
         belongings=_belongings,
         remove=_remove,
         meanings={

@@ -48,6 +48,13 @@ _MOST_CPUS = {"n2": (10, 20), "n2d": (16, 48), "c2": (8, 16), "c2d": (16, 32)}
 _FEWEST_GIB = {"pd": 10, "hyperdisk": 4}
 _ARM = frozenset({"a4x", "c4a", "n4a", "t2a"})
 
+_FORMS = {
+    "region": r"[a-z]+-(north|south|east|west|central|northeast|southeast|northwest|southwest)\d+",
+    # None has an odd number of CPUs but one.
+    "instance_type": r"([a-z]\d+[a-z]*-)?custom-\w+-\d+(-ext)?"
+    r"|[a-z]\d+[a-z]*-(micro|small|medium|[a-z]+-(1|\d*[02468])g?(-[a-z]+)*)",
+}
+
 _COMPACT = frozenset({"c2", "c2d", "c3", "c3d", "c4", "c4d", "h3", "h4d", "n2", "n2d"})
 """Machine series that can be placed close together (https://docs.cloud.google.com/compute/docs/instances/placement-policies-overview)."""
 
@@ -497,6 +504,14 @@ def _zones(region: str) -> tuple[str, ...]:
     return tuple(sorted(zone.rpartition("/")[2] for zone in found.zones))
 
 
+def _instance_types(region: str) -> tuple[str, ...]:
+    """Those that a zone of the region has."""
+    client, zones = _client("machine_types"), _zones(region)
+    with _asking(f"machine types in {region}"):
+        found = {str(each.name) for zone in zones for each in client.list(project=_project(), zone=zone, **_patiently())}
+    return tuple(sorted(found))
+
+
 def _belongings(regions: tuple[str, ...]) -> tuple[Belonging, ...]:
     every = [_belonging(kind, found, marks) for kind in _KINDS for found, marks in _ours(kind)]
     return tuple(each for each in every if not regions or each.region in {"", *regions})
@@ -631,7 +646,8 @@ CLOUD = rented.cloud(
     sdk="pulumi_gcp",
     regions=("europe-west3", "europe-west1", "us-central1"),
     instance_type="n2-standard-2",
-    disks=("pd-balanced-100GiB", "pd-ssd-100GiB", "hyperdisk-balanced-100GiB", "nvme-375GiB"),
+    # What Hyperdisk has for nothing: left to itself Google gives it more, by its size, and bills that.
+    disks=("pd-balanced-100GiB", "pd-ssd-100GiB", "hyperdisk-balanced-100GiB+3000iops+140MiBps", "nvme-375GiB"),
     whole_disks=True,
     sells_spot=True,
     # The cloud deletes it, disks and all, a minute before it would power itself off.
@@ -640,9 +656,11 @@ CLOUD = rented.cloud(
     site=_site,
     vm=_vm,
     unfit=_unfit,
+    forms=_FORMS,
     account=Account(
         image_id=_image_id,
         zones=_zones,
+        instance_types=_instance_types,
         belongings=_belongings,
         remove=_remove,
         meanings=_MEANINGS,

@@ -282,6 +282,13 @@ def _zones(region: str) -> tuple[str, ...]:
     return (region,)
 
 
+def _instance_types(region: str) -> tuple[str, ...]:
+    client = _client()
+    with _asking(f"server types in {region}"):
+        every = client.server_types.get_all()
+    return tuple(sorted(str(each.name) for each in every if any(sold.location.name == region for sold in each.locations or ())))
+
+
 def _belongings(regions: tuple[str, ...]) -> tuple[Belonging, ...]:
     """Networks, firewalls and keys are in no location, so they are found whatever the regions are."""
     client, found = _client(), []
@@ -377,10 +384,12 @@ CLOUD = rented.cloud(
     site=_site,
     vm=_vm,
     unfit=_unfit,
+    forms={"instance_type": r"c[a-z]+\d+"},
     hosts_limit=_HOSTS_LIMIT,
     account=Account(
         image_id=_image_id,
         zones=_zones,
+        instance_types=_instance_types,
         belongings=_belongings,
         remove=_remove,
         meanings={

@@ -399,7 +399,7 @@ def _refused(error: Exception, status: int | None, what: str, region: str) -> De
         403: "give the user of these credentials the role member in this project",
         404: "is it a region of this project? see: openstack catalog list",
     }
-    usual = "see what is missing: cowbench doctor --cloud openstack"
+    usual = "is OS_AUTH_URL right, and the network up? If so, ask the cloud's operator with these words"
     return DeployError(
         f"{what}: {' '.join(str(error).split())}",
         where=f"openstack {region}".rstrip(),
@@ -428,6 +428,12 @@ def _zones(region: str) -> tuple[str, ...]:
     """Where VMs can be: Nova has no other zones that concern us."""
     found = _asked(region, "listing availability zones", lambda cloud: tuple(cloud.compute.availability_zones()))
     return tuple(zone.name for zone in found if zone.name != "internal" and (zone.state or {}).get("available"))
+
+
+def _instance_types(region: str) -> tuple[str, ...]:
+    return tuple(
+        sorted(_asked(region, "listing flavors", lambda cloud: tuple(str(each.name) for each in cloud.compute.flavors())))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -596,9 +602,12 @@ CLOUD = rented.cloud(
     site=_site,
     vm=_vm,
     unfit=_unfit,
+    # A private cloud has no addresses but those of its company.
+    public_addresses=False,
     account=Account(
         image_id=_image_id,
         zones=_zones,
+        instance_types=_instance_types,
         belongings=_belongings,
         remove=_remove,
         meanings={

@@ -78,6 +78,7 @@ CLOUD = rented.cloud(
     account=Account(
         image_id=lambda _region, name: f"image-{name}",
         zones=lambda region: (f"{region}-1",),
+        instance_types=lambda _region: ("small",),
         belongings=lambda _regions: (),
         remove=lambda _belonging: None,
         meanings={

@@ -292,6 +292,18 @@ def test_a_cloud_with_an_account_can_be_asked_what_is_in_it(cloud: Cloud) -> Non
     assert (cloud.account is not None) == cloud.features.needs_account
 
 
+def test_what_is_usual_is_written_as_the_cloud_writes_it_and_what_is_not_is_said_with_an_example(cloud: Cloud) -> None:
+    if cloud.account is None:
+        return
+    usual = axes.filled({"cloud": cloud.name}, "")
+
+    assert callable(cloud.account.instance_types)
+    assert axes.impossible(usual) == ("", "")
+    what, cure = axes.impossible({**usual, "instance_type": "no such type at all!"})
+    # A cloud whose types have any name, such as a private one, only tells when it is asked.
+    assert bool(what) == bool(cure)
+
+
 def test_its_images_are_distributions_that_are_known(cloud: Cloud) -> None:
     assert cloud.account is None or set(cloud.account.images) <= set(distributions.names())
 

@@ -32,7 +32,7 @@ FAULTS = str(Path(__file__).parent / "faults")
 LIMIT_S = 100
 """No single command of a live test takes this long, also on two busy cores; with VMs it may."""
 
-_KEPT = re.compile(r"passphrase|kvm\.json|(boots/)?[a-z0-9]+\.lock|pulumi/\.pulumi/meta\.yaml(\.attrs)?")
+_KEPT = re.compile(r"passphrase|id|kvm\.json|(boots/)?[a-z0-9]+\.lock|pulumi/\.pulumi/meta\.yaml(\.attrs)?")
 """Files of the state directory that belong to no stack."""
 
 _SHIM_SOCKETS = Path("/run/containerd/s")

@@ -32,6 +32,7 @@ class MadeUp:
 
     name: str
     zones: tuple[str, ...] = ("a", "b")
+    types: tuple[str, ...] = ("2cpu-1GiB", "large", "small")
     there: list[Belonging] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     """Ids that cannot be removed while `there` has anything before them."""
@@ -42,6 +43,7 @@ class MadeUp:
         return Account(
             image_id=self._image_id,
             zones=self._zones,
+            instance_types=self._instance_types,
             belongings=self._belongings,
             remove=self._remove,
             meanings={f"{self.name}:index:Server": lambda inputs: Meaning(labels=inputs["labels"])},
@@ -93,6 +95,10 @@ class MadeUp:
     def _zones(self, region: str) -> tuple[str, ...]:
         self._ask(f"zones of {region}")
         return self.zones
+
+    def _instance_types(self, region: str) -> tuple[str, ...]:
+        self._ask(f"types of {region}")
+        return self.types
 
     def _belongings(self, regions: tuple[str, ...]) -> tuple[Belonging, ...]:
         self._ask(f"belongings in {', '.join(regions)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench import cli_sweep
 from bench.errors import DeployError, InputError
 from stacks import account_sweep, doctor, labels, ownership, settle
 from stacks.account_sweep import Mine
@@ -24,10 +25,11 @@ ME = Mine(owners=frozenset({"me"}), state="abcd1234-", alive=frozenset({"abcd123
 EXPIRED = belonging("expired", owner="them", run="ffff0000-theirs", expires_at=NOW - 1)
 THEIRS = belonging("theirs", owner="them", run="ffff0000-theirs")
 USED = belonging("used", run="abcd1234-used")
-LOST = belonging("lost", owner="another-name", run="abcd1234-lost")
+LOST = belonging("lost", run="abcd1234-lost")
+ANOTHERS = belonging("anothers", owner="them", run="abcd1234-lost")
 MINE_ELSEWHERE = belonging("elsewhere", run="0000ffff-other-machine")
 NO_DATE = belonging("no-date", owner="", run="", expires_at=0)
-EVERY = (EXPIRED, THEIRS, USED, LOST, MINE_ELSEWHERE, NO_DATE)
+EVERY = (EXPIRED, THEIRS, USED, LOST, ANOTHERS, MINE_ELSEWHERE, NO_DATE)
 
 
 @pytest.fixture
@@ -70,6 +72,7 @@ def test_a_stack_in_use_and_its_parts_are_alive_and_an_abandoned_one_is_not(far:
     assert {labels.run("used"), labels.run(f"used.{far.name}")} <= mine.alive
     assert labels.run("lost") not in mine.alive
     assert labels.run("lost").startswith(mine.state)
+    assert labels.run("lost.far").startswith(mine.state)
     assert labels.word(settle.own_name()) in mine.owners
 
 
@@ -77,6 +80,32 @@ def test_a_run_may_be_named_by_its_stack(far: MadeUp) -> None:
     one = belonging("one", cloud=far.name, run=labels.run("mine.far"))
 
     assert [each.belonging for each in account_sweep.doomed([one], account_sweep.mine(), run="mine.far", now=NOW)] == [one]
+
+
+def test_a_stack_that_is_named_goes_with_all_its_parts_and_no_other_stack(far: MadeUp) -> None:
+    ours = [belonging(each, cloud=far.name, run=labels.run(each)) for each in ("mine", "mine.aws", "mine.far")]
+    others = [belonging(each, cloud=far.name, run=labels.run(each)) for each in ("mine-far", "far-mine", "mine-2", "min")]
+
+    doomed = account_sweep.doomed([*ours, *others], account_sweep.mine(), run="mine", now=NOW)
+
+    assert [each.belonging for each in doomed] == ours
+
+
+def test_another_machines_run_of_the_same_place_is_not_ours(far: MadeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COWBENCH_STATE", str(tmp_path / "s"))
+    owner = labels.word(settle.own_name())
+    theirs = belonging("theirs", cloud=far.name, owner=owner, run=labels.run("clouds"))
+    (tmp_path / "s").rename(tmp_path / "their-disk")
+
+    mine = account_sweep.mine()
+
+    assert account_sweep.doomed([theirs], mine, now=NOW) == ()
+    assert account_sweep.doomed([theirs], mine, run="clouds", now=NOW) == ()
+    # A machine that lost its state still has three ways to what it made.
+    by_label = account_sweep.doomed([theirs], mine, run=theirs.run, now=NOW)
+    by_owner = account_sweep.doomed([theirs], mine, everything=True, now=NOW)
+    by_time = account_sweep.doomed([theirs], mine, now=theirs.expires_at + 1)
+    assert [[each.belonging for each in found] for found in (by_label, by_owner, by_time)] == [[theirs]] * 3
 
 
 def test_what_others_hold_on_to_is_removed_once_they_are_gone(far: MadeUp) -> None:
@@ -134,3 +163,23 @@ def test_the_doctor_has_one_line_for_each_account_and_asks_no_network(far: MadeU
 
     assert (told.works, told.fix) == (False, "set FAR_TOKEN")
     assert far.asked == []
+
+
+def test_a_stack_whose_state_is_gone_is_found_by_its_name_where_it_is_this_owners(far: MadeUp) -> None:
+    me = settle.own_name()
+    mine = [
+        belonging("whole", cloud="far", owner=labels.word(me), run="0000ffff-demo"),
+        belonging("part", cloud="far", owner=labels.word(me), run="0000ffff--far-demo"),
+    ]
+    others = [
+        belonging("theirs", cloud="far", owner="them", run="0000ffff-demo"),
+        belonging("another", cloud="far", owner=labels.word(me), run="0000ffff-other-demo"),
+    ]
+    far.there[:] = [*mine, *others]
+
+    assert account_sweep.of_lost_state("demo") == tuple(mine)
+    assert account_sweep.of_lost_state("nothing") == ()
+    with pytest.raises(DeployError, match="nothing is known of it here, and 2 things of a stack of that name") as raised:
+        cli_sweep.insist_on_no_lost_state("demo")
+    assert "cowbench sweep --cloud far --run 0000ffff--far-demo" in raised.value.next_step
+    cli_sweep.insist_on_no_lost_state("nothing")

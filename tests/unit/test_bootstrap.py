@@ -133,7 +133,19 @@ def test_where_it_cannot_install_it_names_the_command_to_type_for_vms(tmp_path: 
 def test_set_up_knows_two_words(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     refused = subprocess.run([PROJECT / "tools/setup", "VMs"], env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert (refused.returncode, refused.stderr) == (2, "usage: tools/setup [vms|clouds]\n")
+    assert (refused.returncode, refused.stderr) == (2, "usage: tools/setup [vms|clouds [NAME...]]\n")
+
+
+@pytest.mark.parametrize(
+    ("named", "asked_of_uv", "said"), [("", "--all-extras", "all clouds"), ("aws gcp", "--extra aws --extra gcp", "aws gcp")]
+)
+def test_the_sdks_are_those_of_the_clouds_named_else_all(tmp_path: Path, named: str, asked_of_uv: str, said: str) -> None:
+    without_network = 'install_uv() { :; }; sync_environment() { echo "$*" >"$HOME/asked"; }'
+    ran = bash(f"{without_network}; set_up_clouds {named}", tmp_path)
+
+    assert ran.returncode == 0, ran
+    assert (tmp_path / "asked").read_text() == f"{asked_of_uv}\n"
+    assert re.search(f"^ok   SDKs of {said} are in place", ran.stdout, re.MULTILINE)
 
 
 def test_commands_in_sbin_are_found_without_it_on_path(tmp_path: Path) -> None:

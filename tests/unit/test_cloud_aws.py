@@ -24,7 +24,7 @@ from pulumi.runtime import mocks
 
 from bench.errors import DeployError, InputError
 from bench.records import Generators
-from stacks import clouds, deploy, deploy_failures, hosts, labels, policy
+from stacks import axes, clouds, deploy, deploy_failures, hosts, labels, policy
 from stacks.clouds import aws
 from stacks.terms import Settled
 from tests.cells import cell
@@ -251,8 +251,7 @@ def disks(engine: Engine) -> list[tuple[Any, ...]]:
         ({"disk": "gp3-50GiB+6000iops+500MiBps"}, [("gp3", 50, 6000, 500)]),
         ({"disk": "gp3-1536MiB"}, [("gp3", 2, None, None)]),
         ({"disk": "io2-40GiB+12000iops"}, [("io2", 40, 12000, None)]),
-        # EC2 refuses one whose IOPS nobody says.
-        ({"disk": "io2-40GiB"}, [("io2", 40, 3000, None)]),
+        ({"disk": axes.disk("io2-40GiB", "aws")}, [("io2", 40, 3000, None)]),
         ({"disk": "st1-125GiB"}, [("st1", 125, None, None)]),
         ({"driver": "devicemapper-direct"}, [("gp3", 100, None, None)] * 2),
         ({"disk": "nvme-60GiB", "instance_type": "m6id.large"}, []),
@@ -291,7 +290,7 @@ def test_what_ec2_does_not_sell_or_would_be_mistaken_is_refused(engine: Engine, 
     [
         {"disk": "gp3-1GiB+3000iops"},
         {"disk": "gp3-100GiB+4000iops+1000MiBps"},
-        {"disk": "io2-4GiB"},
+        {"disk": axes.disk("io2-4GiB", "aws")},
         {"disk": "nvme-60GiB", "instance_type": "d3.xlarge", "driver": "devicemapper-direct"},
     ],
 )
@@ -585,6 +584,14 @@ def test_a_vm_that_has_ended_is_nobodys_any_more(engine: Engine, monkeypatch: py
 
 
 @pytest.mark.usefixtures("url")
+def test_types_are_those_that_the_region_sells() -> None:
+    found = aws._instance_types(REGION)
+
+    assert "m7i.large" in found
+    assert "m7i.huge" not in found
+
+
+@pytest.mark.usefixtures("url")
 def test_throttling_is_waited_out(tmp_path: Path) -> None:
     faults.add(tmp_path, faults.Fault(op="api", cloud="aws", failure="throttled", times=1))
     assert aws._zones(REGION)
@@ -612,8 +619,9 @@ def test_what_the_account_says_becomes_an_error_with_its_cure(
 
 @pytest.mark.usefixtures("url")
 def test_keys_that_nobody_knows_and_regions_that_do_not_exist_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DeployError, match="AuthFailure"):
+    with pytest.raises(DeployError, match="AuthFailure") as error:
         aws._zones("eu-nowhere-1")
+    assert error.value.next_step.startswith("is it a region of AWS")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOFSOMEBODYELSE00")
     with pytest.raises(DeployError, match="AuthFailure") as error:
         aws._belongings(())
@@ -718,7 +726,8 @@ def test_the_policy_file_allows_what_is_done_and_only_with_our_labels() -> None:
     text = (ROOT / "docs/clouds/aws-policy.json").read_text()
     statements = json.loads(text)["Statement"]
     allowed = {action.removeprefix("ec2:") for each in statements for action in each["Action"]}
-    assert set(MADE_BY) == aws._MEANINGS.keys()
+    # Of buckets only programs are judged that others write: the policy pack's users.
+    assert set(MADE_BY) == aws._MEANINGS.keys() - {"aws:s3/bucket:Bucket"}
     assert set(MADE_BY.values()) <= allowed
     assert simulated._ACTIONS.keys() <= allowed
     for each in statements:

@@ -474,6 +474,16 @@ def test_zones_are_those_of_the_region_in_their_order(cloud: CloudSide) -> None:
     assert ACCOUNT.zones("westcentralus") == ()
 
 
+def test_types_are_those_that_the_region_sells(cloud: CloudSide) -> None:
+    found = ACCOUNT.instance_types("germanywestcentral")
+
+    assert "Standard_D2s_v5" in found
+    assert "Standard_M128s" not in found
+    assert "Premium_LRS" not in found
+    assert ACCOUNT.instance_types("mars") == ()
+    assert cloud.table.rows() == ()
+
+
 def test_what_is_ours_is_found_over_all_pages_and_nothing_of_others(cloud: CloudSide) -> None:
     for number in range(2 * simulated.PER_PAGE + 1):
         a_group(cloud, f"ours-{number}", region="westeurope" if number == 0 else REGION)

@@ -263,6 +263,15 @@ def test_the_zone_of_a_region_is_the_region_itself(cloud: CloudSide) -> None:
         ACCOUNT.zones("nyc2")
 
 
+def test_types_are_those_that_the_region_sells(cloud: CloudSide) -> None:
+    found = ACCOUNT.instance_types("fra1")
+
+    assert "s-2vcpu-4gb" in found
+    assert "s-3vcpu-4gb" not in found
+    assert ACCOUNT.instance_types("nyc2") == ()
+    assert cloud.table.rows() == ()
+
+
 def test_what_is_ours_is_found_over_all_pages_and_nothing_of_others(cloud: CloudSide, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stacks.clouds.digitalocean._PER_PAGE", 3)
     fill(cloud, hosts=7)

@@ -473,6 +473,14 @@ def test_zones_are_those_of_the_region(cloud: CloudSide) -> None:
     assert "region" in refused.value.next_step
 
 
+def test_types_are_those_that_the_region_sells(cloud: CloudSide) -> None:
+    found = ACCOUNT.instance_types("us-central1")
+
+    assert "n2-standard-2" in found
+    assert "n2-standard-3" not in found
+    assert cloud.table.rows() == ()
+
+
 def test_what_is_ours_is_found_over_all_pages_and_nothing_of_others(cloud: CloudSide) -> None:
     fill(cloud, hosts=7)
 

@@ -292,6 +292,15 @@ def test_the_zone_of_a_region_is_the_location_itself(cloud: CloudSide) -> None:
         ACCOUNT.zones("mars1")
 
 
+def test_types_are_those_that_the_region_sells(cloud: CloudSide) -> None:
+    found = ACCOUNT.instance_types("ash")
+
+    assert "ccx13" in found
+    assert "cpx22" not in found
+    assert "cpx22" in ACCOUNT.instance_types("nbg1")
+    assert cloud.table.rows() == ()
+
+
 def test_what_is_ours_is_found_over_all_pages_and_nothing_of_others(cloud: CloudSide) -> None:
     fill(cloud, hosts=51)
 

@@ -248,7 +248,7 @@ def test_user_data_is_the_plain_text_that_ends_the_vm_by_itself(mocks: Mocks) ->
             told = yaml.safe_load(vm["userData"])
             assert vm["userData"].startswith("#cloud-config\n")
             assert told["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"]
-            assert any("shutdown" in str(each) and each[-1] == "3600" for each in told["bootcmd"])
+            assert any("shutdown" in str(each) and "3600" in each for each in told["bootcmd"])
             assert "PRIVATE" not in vm["userData"]
 
     return deployed().apply(judge)
@@ -439,6 +439,15 @@ def test_an_image_that_is_not_there_is_told_with_what_to_do(served: CloudSide) -
 def test_zones_are_those_that_vms_can_be_in(served: CloudSide) -> None:
     del served
     assert ACCOUNT.zones("EU-WEST-PAR") == ("eu-west-par-a", "eu-west-par-b", "eu-west-par-c")
+
+
+def test_types_are_those_that_the_region_sells(served: CloudSide) -> None:
+    found = ACCOUNT.instance_types("GRA11")
+
+    assert "b3-8" in found
+    assert "m7i.large" not in found
+    assert set(found) == set(simulated.FLAVORS)
+    assert served.table.rows() == ()
 
 
 def test_a_region_that_is_none_is_told(served: CloudSide) -> None:

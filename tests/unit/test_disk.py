@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,31 @@ def test_only_clouds_with_an_account_sell_speed(monkeypatch: pytest.MonkeyPatch)
     for here in ("loop-8GiB+100iops", "loop-8GiB+1MiBps"):
         with pytest.raises(ValueError, match="local sells no speed; write loop-8GiB"):
             axes.disk(here, "local")
+
+
+def test_speed_that_is_left_out_is_that_of_the_clouds_usual_disk_of_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = renting.cloud()
+    named = replace(offered, axes={**offered.axes, "disk": ("ssd-100GiB", "fast-100GiB+3000iops+140MiBps")})
+    renting.register(monkeypatch, named)
+
+    assert axes.disk("fast-20GiB", "rented") == "fast-20GiB+3000iops+140MiBps"
+    assert axes.disk("fast-20GiB+6000iops", "rented") == "fast-20GiB+6000iops+140MiBps"
+    assert axes.disk("ssd-20GiB", "rented") == "ssd-20GiB"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "written", "told"),
+    [
+        # EC2 refuses one whose IOPS nobody says; Google gives more than is free, by the disk's size.
+        ("aws", "io2-40GiB", "io2-40GiB+3000iops"),
+        ("gcp", "hyperdisk-balanced-50GiB", "hyperdisk-balanced-50GiB+3000iops+140MiBps"),
+        # These have some for nothing, and get no more.
+        ("aws", "gp3-40GiB", "gp3-40GiB"),
+        ("azure", "PremiumV2_LRS-64GiB", "PremiumV2_LRS-64GiB"),
+    ],
+)
+def test_no_cloud_is_left_to_choose_a_speed_that_is_paid_for(cloud: str, written: str, told: str) -> None:
+    assert axes.disk(written, cloud) == told
 
 
 def test_the_size_of_the_matrix_takes_the_usual_kind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_another_live_process_keeps_its_stack() -> None:
         other.communicate(b"\n")
 
 
-@pytest.mark.parametrize("name", ["", "Upper", "has space", "-first", "a" * 21, "dot.ted", "sl/ash", "9lives"])
+@pytest.mark.parametrize("name", ["", "Upper", "has space", "-first", "a" * 21, "dot.ted", "sl/ash", "9lives", "last-"])
 def test_a_name_that_cannot_be_a_path_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="cannot name a stack"):
         ownership.check_name(name)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.errors import InputError
 from bench.records import AXES, Cell, Load, Reference
 from stacks import clouds, drivers, host_setup, matrix, plan, servers
+from tests.unit import renting
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "plan"
 
@@ -351,3 +352,44 @@ def test_a_cloud_is_asked_for_facts_only_about_cells_it_could_make(monkeypatch: 
     made = plan.plan(matrix_of(axes={"region": ("here", "elsewhere")}), plan.facts_of)
 
     assert asked == [cell.name for cell in made.cells] == ["local-overlay2-ext4-seaweedfs-layer"]
+
+
+# --- types that may take the place of others
+
+
+def on_aws(instead_of: Mapping[str, tuple[str, ...]], *, generators: str = "", **axes_of: tuple[str, ...]) -> matrix.Matrix:
+    plain = renting.wanted({"cloud": ("aws",), **axes_of}, generators=bool(generators), instead_of=instead_of)
+    if plain.load.generators is None:
+        return plain
+    return replace(plain, load=replace(plain.load, generators=replace(plain.load.generators, instance_type=generators)))
+
+
+def test_types_that_a_host_could_become_are_planned_with() -> None:
+    # What no host is made of takes the place of nothing.
+    of = on_aws({"m7i.large": ("m6i.large", "m5.large"), "m7i.xlarge": ("m7g.xlarge",)})
+
+    assert len(plan.plan(of, plan.facts_of).cells) == 1
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        (on_aws({"m7i.large": ("m6i.large", "m7g.large")}), r"has m7g\.large for m7i\.large: m7g\.large is for ARM"),
+        (on_aws({"m7i.large": ("m6id.large",)}), r"m6id\.large for m7i\.large: m6id\.large has local disks beside the gp3 one"),
+        (on_aws({"c7i.large": ("c7g.large",)}, generators="c7i.large"), r"c7g\.large for c7i\.large: c7g\.large is for ARM"),
+    ],
+)
+def test_a_type_that_no_host_could_become_is_refused_before_anything_is_made(of: matrix.Matrix, told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        plan.plan(of, plan.facts_of)
+
+    assert caught.value.exit_code == 2
+    assert caught.value.next_step.startswith("choose ")
+
+
+def test_a_type_that_the_cloud_does_not_offer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    renting.register(monkeypatch)
+    with pytest.raises(InputError, match="tiny for large: rented has no instance_type tiny; it has large, small") as caught:
+        plan.plan(renting.wanted({}, instead_of={"large": ("small", "tiny")}), plan.facts_of)
+
+    assert caught.value.next_step

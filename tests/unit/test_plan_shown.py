@@ -40,7 +40,8 @@ def shown(of: Matrix) -> str:
         screen = terminal.Screen()
         display.show_plan(screen, of, planned)
         display.show_images(screen, plan_document.images("shown", planned.cells, of.load.generators))
-        display.show_cost(screen, of, cost.estimate(of, planned, tables, TODAY), cost.over_budget(of, planned, tables))
+        over = [cost.over_budget(of, planned, tables, stays=stays) for stays in (False, True)]
+        display.show_cost(screen, of, cost.estimate(of, planned, tables, TODAY), *over)
     return out.getvalue()
 
 
@@ -70,8 +71,11 @@ def test_a_person_sees_what_each_wish_gave_and_the_kernel_of_every_cell() -> Non
     assert "left out: overlay2 on ext4, kernel 2.6: no machine image of rented" in text
 
 
-def test_a_matrix_on_one_kernel_is_not_told_of_it_in_every_line() -> None:
-    assert "kernel" not in shown(renting.wanted({}))
+def test_a_matrix_on_one_kernel_is_told_of_it_once_and_not_in_every_line() -> None:
+    text = shown(renting.wanted({"driver": ("overlay2", "vfs")}))
+
+    assert "  all on debian-12, kernel 6.1\n" in text
+    assert text.count("kernel") == 1
 
 
 def test_a_person_sees_what_it_costs_and_what_that_rests_on() -> None:
@@ -86,6 +90,12 @@ def test_a_person_sees_what_it_costs_and_what_that_rests_on() -> None:
     assert "not counted: egress (load goes over the network to this machine)" in text
     assert "assumed: 10 min until the load begins" in text
     assert text.endswith("budget 1.00 USD: enough\n")
+
+
+def test_a_person_sees_that_a_budget_is_enough_for_a_run_and_not_for_a_stack_that_is_left() -> None:
+    text = shown(renting.wanted({}, budget=0.5, currency="USD"))
+
+    assert "budget 0.500 USD: enough\n  but not for cowbench up, or bench --keep: the stack, left standing until" in text
 
 
 def test_a_person_sees_what_has_no_price_and_that_the_budget_may_not_do() -> None:

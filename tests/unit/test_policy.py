@@ -40,12 +40,17 @@ def test_what_a_cloud_has_no_switch_for_breaks_none() -> None:
     )
 
 
-@pytest.mark.parametrize("source", ["0.0.0.0/0", "::/0", "*", "Internet", "Any", "0.0.0.0/1", "128.0.0.0/1", "2000::/3"])
+@pytest.mark.parametrize(
+    "source", ["0.0.0.0/0", "::/0", "*", "Internet", "Any", "0.0.0.0/1", "128.0.0.0/1", "2000::/3", "52.0.0.0/8"]
+)
 def test_nothing_is_open_to_the_world_by_whatever_name(source: str) -> None:
     assert broken(opens=(Opening(source=source, first_port=22, last_port=22),)) == ["closed_to_the_world"]
 
 
-@pytest.mark.parametrize("source", ["10.0.0.0/8", "203.0.113.7/32", "2001:db8::/32", "sg-0123456789", "cowbench-generator"])
+@pytest.mark.parametrize(
+    "source",
+    ["10.0.0.0/8", "127.0.0.0/8", "203.0.0.0/16", "203.0.113.7/32", "2001:db8::/32", "sg-0123456789", "cowbench-generator"],
+)
 def test_networks_and_groups_that_are_somebodys_may_come_in(source: str) -> None:
     assert broken(opens=(Opening(source=source, first_port=7070, last_port=7070),)) == []
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.records import Estimate, HostCost, Run, Summary
+from bench.records import Estimate, HostCost, HourPrice, Run, Summary
 from bench.report import cost, load
 from bench.report.labels import places
 from tests.unit.example_run import example
@@ -56,6 +56,39 @@ def test_the_whole_run_costs_what_all_hosts_cost_while_they_stood() -> None:
     assert facts["that is, per million ops"] == f"{hosts * 0.72 / ops * 1e6:.2f} USD"
     assert facts["prices as of"] == "2026-01-31"
     assert "without a price" not in facts
+
+
+def test_time_is_billed_in_the_steps_of_each_price() -> None:
+    parts = (HourPrice(what="vm", per_hour=0.3, billing_step_s=3600), HourPrice(what="address", per_hour=0.06))
+    run, summary = paid(prices=parts)
+    run = replace(run, costs=run.costs[-1:], ended_at="2026-11-22T10:20:00+00:00")
+    facts, table = cost.facts(run, summary), cost.by_host(run)
+
+    assert facts["cost per hour"] == "0.360 USD"
+    assert facts["cost of the run"] == "0.320 USD"
+    assert facts["time is billed"] == "in steps of 1 h 0 min where the price list says so"
+    assert table
+    assert [row[-1].text for row in table.groups[0].rows] == ["0.320 USD"]
+
+
+def test_a_run_of_before_steps_were_noted_is_billed_by_the_second() -> None:
+    run, summary = paid()
+    run = replace(run, costs=run.costs[-1:], ended_at="2026-11-22T10:20:00+00:00")
+    facts = cost.facts(run, summary)
+
+    assert facts["cost of the run"] == "0.120 USD"
+    assert "time is billed" not in facts
+
+
+def test_a_cloud_that_failed_is_named_in_what_is_not_counted_also_where_nothing_else_is_paid_for() -> None:
+    run, summary = paid()
+    gone = replace(run, not_counted=("hosts of gcp whose cells are missing",))
+
+    assert cost.facts(gone, summary)["not counted"].startswith("hosts of gcp whose cells are missing, egress, ")
+    alone = replace(gone, costs=())
+    assert cost.facts(alone, summary)["not counted"].startswith("hosts of gcp whose cells are missing, ")
+    for name in ("html", "markdown"):
+        assert "hosts of gcp whose cells are missing" in load(name).render(alone, summary)
 
 
 def test_what_has_no_price_makes_every_sum_a_lower_bound_and_is_named() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench import run, store
-from bench.records import HostCost
+from bench.records import HostCost, HourPrice
 from tests.unit import small_run
 from tests.unit.small_run import KEYS, FakeGenerator
 
@@ -25,6 +26,7 @@ COST = HostCost(
     currency="USD",
     unknown=("public address",),
     as_of="2026-01-31",
+    prices=(HourPrice(what="m7i.large", per_hour=0.12, billing_step_s=3600),),
 )
 
 
@@ -46,15 +48,27 @@ def begin(runs: Path, **costs: object) -> Path:
 
 
 def test_costs_and_times_are_in_the_run_folder_and_read_back(tmp_path: Path) -> None:
-    folder = begin(tmp_path, costs=(COST,), stood_since="2026-01-31T10:00:00+00:00")
+    gone = ("hosts of gcp whose cells are missing",)
+    folder = begin(tmp_path, costs=(COST,), stood_since="2026-01-31T10:00:00+00:00", not_counted=gone)
     begun = store.read(folder)
     assert (begun.costs, begun.stood_since, begun.ended_at) == ((COST,), "2026-01-31T10:00:00+00:00", "")
+    assert begun.not_counted == gone
 
     run.perform(folder, KEYS, lambda _: None, partial(FakeGenerator))
 
     done = store.read(folder)
     assert (done.state, done.costs, done.stood_since) == ("complete", (COST,), "2026-01-31T10:00:00+00:00")
     assert datetime.fromisoformat(done.ended_at) >= datetime.fromisoformat(done.created_at)
+
+
+def test_a_run_folder_of_before_billing_steps_were_noted_is_read(tmp_path: Path) -> None:
+    folder = begin(tmp_path, costs=(COST,))
+    path = folder / "run.json"
+    older = json.loads(path.read_text())
+    del older["costs"][0]["prices"], older["not_counted"]
+    path.write_text(json.dumps(older))
+
+    assert (store.read(folder).costs[0].prices, store.read(folder).not_counted) == ((), ())
 
 
 def test_a_run_without_costs_is_as_before(tmp_path: Path) -> None:

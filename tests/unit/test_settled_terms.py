@@ -45,7 +45,7 @@ def test_images_zone_owner_and_end_are_settled(far: MadeUp) -> None:
     assert settled.owner == settle.own_name()
     assert settled.operator == "203.0.113.7/32"
     assert settled.lifetime_s == 3600
-    assert sorted(far.asked) == ["middle/debian-12", "zones of middle"]
+    assert sorted(far.asked) == ["middle/debian-12", "types of middle", "zones of middle"]
 
 
 def test_nothing_is_asked_or_settled_for_hosts_of_this_machine(far: MadeUp) -> None:
@@ -85,10 +85,44 @@ def test_all_parts_have_the_same_owner_address_and_end(far: MadeUp) -> None:
 
 
 def test_zones_of_the_matrix_go_before_the_clouds_own(far: MadeUp) -> None:
+    far.zones = ("a", "b", "c")
     for key in ("far/middle", "middle"):
         settled = settle.settle(_parts("debian-12"), None, replace(TERMS, zones={key: ("c", "b")}))["s"]
         assert settled.zones == {"far/middle": "c"}
-    assert "zones of middle" not in far.asked
+
+
+@pytest.mark.parametrize(("there", "step"), [(("a", "b"), "write some of a, b"), ((), "it has none to choose from")])
+def test_a_zone_that_is_not_there_is_refused_before_anything_is_made(far: MadeUp, there: tuple[str, ...], step: str) -> None:
+    far.zones = there
+
+    with pytest.raises(InputError, match="middle has no zone c") as raised:
+        settle.settle(_parts("debian-12"), None, replace(TERMS, zones={"far/middle": ("c",)}))
+    assert step in raised.value.next_step
+    assert settle.read("s") is None
+
+
+def test_a_type_that_a_region_does_not_sell_is_refused_with_those_that_are_like_it(far: MadeUp) -> None:
+    far.types = ("m7.large", "m7.xlarge", "t3.micro")
+    generators = Generators(count=1, instance_type="m7.huge", machine_image="")
+
+    with pytest.raises(InputError, match="far has no instance type") as raised:
+        settle.settle(_parts("debian-12"), None, TERMS)
+    assert "m7.large" in raised.value.next_step
+    far.types = ("large", "m7.large")
+    with pytest.raises(InputError, match=r"far has no instance type m7\.huge in middle") as raised:
+        settle.settle(_parts("debian-12"), generators, TERMS)
+    assert raised.value.next_step == "write one that it has, such as m7.large, large"
+    far.types = ()
+    with pytest.raises(InputError) as raised:
+        settle.settle(_parts("debian-12"), None, TERMS)
+    assert raised.value.next_step == "write another region"
+
+
+def test_a_stack_that_stands_keeps_a_type_that_is_sold_no_more(far: MadeUp) -> None:
+    settle.keep(settle.settle(_parts("debian-12"), None, TERMS))
+    far.types = ()
+
+    assert settle.settle(_parts("debian-12"), None, TERMS)
 
 
 def test_a_cloud_that_does_not_answer_stops_it_before_anything_is_made(far: MadeUp) -> None:

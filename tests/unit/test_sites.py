@@ -40,6 +40,7 @@ FAR = rented.cloud(
     account=Account(
         image_id=lambda *_: "",
         zones=lambda _: ("r1-a", "r1-b"),
+        instance_types=lambda _: ("small",),
         belongings=lambda _: (),
         remove=lambda _: None,
         meanings={},

@@ -714,6 +714,12 @@ def _describe_zones(_table: Table, region: str, given: Mapping[str, str]) -> dic
     return {"availabilityZoneInfo": kept}
 
 
+def _describe_type_offerings(_table: Table, region: str, given: Mapping[str, str]) -> dict[str, Any]:
+    _insist(given.get("LocationType", "region") == "region", "InvalidParameterValue", "Other places are not simulated")
+    sold = [{"instanceType": name, "locationType": "region", "location": region} for name in TYPES]
+    return {"instanceTypeOfferingSet": [each for each in sold if _passes(given, {"location": region})]}
+
+
 def _describe_images(_table: Table, region: str, given: Mapping[str, str]) -> dict[str, Any]:
     owners = _listed(given, "Owner")
     old_too = given.get("IncludeDeprecated") == "true"
@@ -871,6 +877,7 @@ _ACTIONS: Mapping[str, Callable[[Table, str, Mapping[str, str]], dict[str, Any]]
     "DescribeRegions": _describe_regions,
     "DescribeAvailabilityZones": _describe_zones,
     "DescribeImages": _describe_images,
+    "DescribeInstanceTypeOfferings": _describe_type_offerings,
     "DescribeTags": _describe_tags,
     "DescribeInstances": _describe_instances,
     "DescribePlacementGroups": _describe_placements,

@@ -866,6 +866,24 @@ def list_resource_types(_table: Table, _asked: Asked) -> Answered:
     return said({"namespace": "Microsoft.Compute", "registrationState": "Registered", "resourceTypes": [other, kind]})
 
 
+def list_skus(_table: Table, asked: Asked) -> Answered:
+    """Of every kind: only VMs are looked at. What a subscription may not have is listed too, with why."""
+    wanted = re.fullmatch(r"location eq '([^']*)'", asked.query.get("$filter", ""))
+    places = [wanted[1]] if wanted and wanted[1] in REGIONS else []
+    no = {"type": "Location", "values": places, "reasonCode": "NotAvailableForSubscription"}
+    vm = "virtualMachines"
+    kinds: list[tuple[str, str, list[Any]]] = [("Premium_LRS", "disks", []), ("Standard_M128s", vm, [no])]
+    kinds += [(name, vm, []) for name in SIZES]
+    return said(
+        {
+            "value": [
+                {"name": name, "resourceType": kind, "locations": places, "restrictions": restrictions}
+                for name, kind, restrictions in (kinds if places else [])
+            ]
+        }
+    )
+
+
 def list_versions(_table: Table, _asked: Asked, region: str, publisher: str, offer: str, sku: str) -> Answered:
     image = IMAGES.get((publisher.lower(), offer.lower(), sku.lower()))
     if region not in REGIONS:
@@ -901,6 +919,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answered]], ...] = (
     ("DELETE", "/resourcegroups/([^/]+)", delete_group),
     ("GET", "/operationresults/([^/]+)", lambda _table, _asked, _name: Answered(status=200)),
     ("GET", "/providers/Microsoft.Compute", list_resource_types),
+    ("GET", "/providers/Microsoft.Compute/skus", list_skus),
     ("GET", _IMAGE, list_versions),
     ("GET", f"{_IMAGE}/([^/]+)", show_image),
 )

@@ -382,10 +382,13 @@ def answer(document: object, status: int = 200) -> Answered:
     return Answered(status=status, body=json.dumps(document).encode())
 
 
-def route(table: Table, asked: Asked) -> Answered:
+def route(table: Table, asked: Asked) -> Answered:  # noqa: PLR0911 - a line for each call
     match (asked.method, *unquote(asked.path).strip("/").split("/")[1:]):
         case ("GET", "regions"):
             return page("regions", [{"slug": slug, "name": slug, "available": open_} for slug, open_ in REGIONS.items()], asked)
+        case ("GET", "sizes"):
+            open_ = [slug for slug, available in REGIONS.items() if available]
+            return page("sizes", [{"slug": slug, "available": True, "regions": open_} for slug in SIZES], asked)
         case ("GET", "images"):
             return page("images", images(), asked)
         case ("GET", *path) if "/".join(path) in SHOWN:

@@ -458,10 +458,12 @@ def api(table: Table, asked: Asked) -> Answered:
     return refusal(404, "notFound", f"The resource 'projects/{project}' was not found")
 
 
-def route(table: Table, asked: Asked, project: str, parts: tuple[str, ...]) -> Answered:
+def route(table: Table, asked: Asked, project: str, parts: tuple[str, ...]) -> Answered:  # noqa: PLR0911 - a line for each call
     match asked.method, *parts:
         case "GET", "global", "images", "family", family:
             return image(project, family)
+        case "GET", "zones", zone, "machineTypes":
+            return page("machineTypeList", [{"name": name, "zone": zone} for name in TYPES], asked)
         case "GET", "regions", region:
             return region_of(region)
         case "GET", "aggregated", collection if collection in SHOWN:

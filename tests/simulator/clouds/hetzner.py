@@ -391,6 +391,8 @@ def route(table: Table, asked: Asked) -> Answered:
     match (asked.method, *parts):
         case ("GET", "locations"):
             return page("locations", [location(name) for name in ZONES], asked)
+        case ("GET", "server_types"):
+            return page("server_types", server_types(), asked)
         case ("GET", "images"):
             return page("images", images(asked), asked)
         case ("GET", "actions", id):
@@ -465,6 +467,23 @@ def images(asked: Asked) -> list[dict[str, Any]]:
     ]
     filters = [key for key in ("name", "type", "status", "architecture") if key in asked.query]
     return [image for image in every if all(image[key] == asked.query[key] for key in filters)]
+
+
+def server_types() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": 100 + place,
+            "name": name,
+            "cores": cpus,
+            "memory": memory_gib,
+            "architecture": "x86",
+            "locations": [
+                {"id": location(each)["id"], "name": each, "deprecation": None, "available": True, "recommended": True}
+                for each in sold
+            ],
+        }
+        for place, (name, (cpus, memory_gib, sold)) in enumerate(TYPES.items())
+    ]
 
 
 def moment(unix_s: float) -> str:

@@ -666,6 +666,8 @@ def nova(table: Table, asked: Asked, region: str, parts: Sequence[str]) -> Answe
         return answer(
             {"availabilityZoneInfo": [*zones, {"zoneName": "internal", "zoneState": {"available": True}, "hosts": None}]}
         )
+    if parts[0] == "flavors":
+        return page(asked, "flavors", [{"id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "name": name} for name in FLAVORS])
     if parts[0] not in COMPUTE:
         raise Refused("404", "The resource could not be found.")
     kind, single, show, what = COMPUTE[parts[0]]

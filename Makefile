@@ -7,7 +7,7 @@ BIN := .venv/bin
 ENV = eval "$$(tools/env)" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vms setup-clouds bench bench-kernels clouds machine-images test live test-vms check fmt env clean clean-cache
+.PHONY: help setup setup-vms setup-clouds bench bench-kernels clouds machine-images test live test-vms benchmark check fmt env clean clean-cache
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ live: setup-clouds ## run the live suites, also the long ones
 
 test-vms: setup-vms setup-clouds ## run the suites that boot VMs: failures of other kernels, power losses, load generators
 	@$(ENV) $(BIN)/pytest -m vm $(ARGS)
+
+benchmark: setup-clouds ## print how long it takes to plan 10,000 cells, to preview 500 rented VMs, to start one cloud's program
+	@$(ENV) $(BIN)/python -m tests.bench_plan && $(BIN)/python -m tests.bench_clouds
 
 check: setup-clouds ## everything that must hold: format, lint, types, import contracts, scripts, tests
 	$(BIN)/ruff format --check .

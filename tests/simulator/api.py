@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
-from tests.simulator import addresses, machines, settings
+from tests.simulator import addresses, boot_queue, machines, settings
 from tests.simulator.cloud_side import CloudSide, Failed, open_cloud
 from tests.simulator.member import Answered, Asked, Refused
 
@@ -101,10 +101,14 @@ def _error(status: int, text: str, asked: Asked) -> Answered:
 
 
 def _watch(directory: Path, clouds: dict[str, CloudSide]) -> None:
-    """VMs that ended by themselves are noticed; and a directory that is gone has no simulator."""
+    """VMs boot in turn, those that ended by themselves are noticed; and a directory that is gone has no simulator."""
     while not _STOP.wait(_WATCH_S):
         if not (directory / "settings.json").exists():
             os._exit(0)
+        try:
+            boot_queue.advance(directory)
+        except Exception:  # noqa: BLE001 - it is looked again in a second
+            sys.stderr.write(traceback.format_exc())
         for cloud in clouds.values():
             try:
                 machines.notice_ended(directory, cloud.member, cloud.table)

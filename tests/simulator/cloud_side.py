@@ -57,6 +57,7 @@ class CloudSide:
         # It exists before it is ready, as real ones do: who is killed while waiting leaves it behind.
         self.table.insert(row, urn)
         self._take_time(kind)
+        machines.wait_for_turn(self.directory, self.member.name, id_, self.cancelled)
         if half:
             raise half
         # Making it may have told others about it, and they it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DeployError
 from stacks import kvm, machine_image, state, vm, vm_process
-from tests.simulator import monitor
+from tests.simulator import boot_queue, monitor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 def boot(folder: Path, row: Row, machine: Machine, most_memory_bytes: int) -> None:
-    """Make a VM in `folder` and power it on. Raises DeployError when that does not work."""
+    """Make a VM in `folder`, powered on; it runs when its turn has come. Raises DeployError when that does not work."""
     if len(os.fsencode(folder / "qmp.sock")) > state.SOCKET_PATH_LIMIT_BYTES:
         raise DeployError(
             f"{folder} is too long for a unix socket", next_step="start the simulator in a directory with a shorter name"
@@ -43,8 +43,9 @@ def boot(folder: Path, row: Row, machine: Machine, most_memory_bytes: int) -> No
         network_config=network_config(made, machine),
     )
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    vm_process.power_on(folder, command(made), f"simulator {folder}", environment)
+    vm_process.power_on(folder, (*command(made), *boot_queue.PAUSED), f"simulator {folder}", environment)
     bring_in_line(folder, machine)
+    boot_queue.join(folder)
     (folder / "booted").touch()
 
 

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 from bench.errors import CowbenchError
 from stacks import vm_process
-from tests.simulator import addresses, machine_boot, settings
+from tests.simulator import addresses, boot_queue, machine_boot, settings
 from tests.simulator.member import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    import threading
     from pathlib import Path
 
     from tests.simulator.member import Machine, Row, SimulatedCloud
     from tests.simulator.settings import Settings
     from tests.simulator.table import CloudTable
+
+_POLL_S = 0.5
 
 
 def follow(directory: Path, member: SimulatedCloud, table: CloudTable) -> None:
@@ -35,6 +38,13 @@ def follow(directory: Path, member: SimulatedCloud, table: CloudTable) -> None:
             end(there[id_])
         for id_, (row, machine) in wanted.items():
             _bring_in_line(directory, known, there.get(id_), row, machine)
+
+
+def wait_for_turn(directory: Path, cloud: str, id_: str, cancelled: threading.Event) -> None:
+    """Until the VM behind an instance runs: a cloud's answer comes when its VM does. At once where there is none."""
+    folder = _folders(directory, cloud).get(id_)
+    while folder is not None and boot_queue.is_waiting(folder) and not cancelled.wait(_POLL_S):
+        pass
 
 
 def notice_ended(directory: Path, member: SimulatedCloud, table: CloudTable) -> None:

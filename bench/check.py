@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench import lanes
-from bench.errors import CowbenchError
+from bench.errors import CowbenchError, SilentHostError
 from bench.host_words import is_spot
 from bench.records import Finding
 
@@ -46,6 +46,12 @@ class Evidence:
     servers_now: Mapping[str, ServerFacts] = field(default_factory=dict)
 
 
+class Gone(str):
+    """Why a host could not be asked that gave no answer at all."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Again:
     """What was read back after the load: by host (a text says why one could not be asked), and by cell."""
@@ -69,14 +75,18 @@ def look_again(
                 now = refresh(target)
                 found.hosts[host], found.servers[target.cell.name] = now.host, now.server
             except CowbenchError as error:
-                found.hosts[host] = error.what
+                found.hosts[host] = _why(error)
     for generator in generators:
         try:
             if refresh_generator:
                 found.hosts[generator.name] = refresh_generator(generator).host
         except CowbenchError as error:
-            found.hosts[generator.name] = error.what
+            found.hosts[generator.name] = _why(error)
     return found
+
+
+def _why(error: CowbenchError) -> str:
+    return Gone(error.what) if isinstance(error, SilentHostError) else error.what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +167,11 @@ def without_reclaimed(evidence: Evidence) -> Evidence:
 
 
 def _silent_spot_hosts(evidence: Evidence) -> dict[str, set[str]]:
-    """Spot VMs that do not answer after the load, each with the cells that cannot be measured without it."""
-    silent = {host for host, found in evidence.now.items() if isinstance(found, str)}
+    """Spot VMs that give no answer after the load, each with the cells that cannot be measured without it.
+
+    One that answers, and whose engine does not, was not taken away.
+    """
+    silent = {host for host, found in evidence.now.items() if isinstance(found, Gone)}
     cells: dict[str, set[str]] = defaultdict(set)
     for target in evidence.targets:
         drivers = [(each.name, each.host) for each in lanes.load_hosts(target, evidence.generators)]

@@ -78,9 +78,10 @@ def plan(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None, a
 
 
 @app.command()
-def preview(matrix: MatrixFile, stack: StackName = "") -> None:
-    """Show what `up` would create, change or delete."""
+def preview(matrix: MatrixFile, stack: StackName = "", prices: PricesFile = None) -> None:
+    """Show what `up` would create, change or delete; refuses what `up` would refuse for its budget or its time."""
     wanted, planned = steps.read_plan(matrix)
+    steps.insist_on_terms(wanted, planned, prices, stays=True)
     changes = steps.preview(steps.screen_for(), steps.stack_of(stack, wanted), wanted, planned)
     steps.screen_for().say("  ".join(f"{operation}: {count}" for operation, count in sorted(changes.items())))
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bench import display
-from bench.errors import CowbenchError, DeployError, InputError
+from bench.errors import CowbenchError, DeployError, InputError, SilentHostError
 from bench.records import Finding, GeneratorHost, LeftOut, Target
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ GATES = ("integrity", "failures", "engine_survived", "run")
 """Checks whose error means that the servers failed, whatever their speed was."""
 
 _ASKED = "stacks.readback"
+_ATTEMPTS = 2
+"""To ask a host that gives no answer: each takes up to a minute."""
 
 NOT_DEPLOYED, RECLAIMED = "deploy", "spot_reclaimed"
 """Checks of findings that tell of cells which were planned and do not stand, or did not to the end."""
@@ -67,7 +69,7 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: P
     What can be known before anything is made or paid for stops all of it here: credentials, room, images, zones, the budget.
     `stays`: the stack is to be left standing, and costs until its hosts end.
     """
-    from stacks import clouds, cost, hosts, image, ownership, parts, prices, settle
+    from stacks import clouds, hosts, image, ownership, parts, settle
 
     for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
         member = clouds.load(cloud)
@@ -77,8 +79,7 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: P
         if full := member.room(requests):
             what, _, step = full.partition(": ")
             raise DeployError(what, where=f"cloud {cloud}", next_step=step)
-    cost.insist_on_budget(matrix, planned, prices.read(price_file), stays=stays)
-    cost.insist_on_time(matrix, planned.cells, matrix.terms.lifetime_s - cost.DEPLOY_S)
+    insist_on_terms(matrix, planned, price_file, stays=stays)
     settled = settle.settle(parts.split(name, planned.cells), matrix.load.generators, matrix.terms)
     for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
         clouds.load(cloud).prepare(requests, screen.say)
@@ -87,6 +88,14 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: P
             image.ensure("loadgen")
     ownership.claim(name)
     settle.keep(settled)
+
+
+def insist_on_terms(matrix: Matrix, planned: Plan, price_file: Path | None, *, stays: bool) -> None:
+    """Raise InputError for what may cost more than the budget, or would end before its load is over. `stays` as in `take`."""
+    from stacks import cost, prices
+
+    cost.insist_on_budget(matrix, planned, prices.read(price_file), stays=stays)
+    cost.insist_on_time(matrix, planned.cells, matrix.terms.lifetime_s - cost.DEPLOY_S)
 
 
 def wanted_of(matrix: Matrix) -> Wanted:
@@ -214,8 +223,8 @@ def deployment_of(standing: Standing) -> Deployment:
 def answering(standing: Standing) -> tuple[Deployment, dict[str, DeployError]]:
     """What of a stack answers, with the facts of its hosts as they are now; and by cell why others cannot be measured.
 
-    A cell without its load generators is one of those. Raises DeployError where nothing is left to measure, and where an engine
-    of this machine itself does not answer: that is no VM that may be gone.
+    A cell without its load generators is one of those. Raises DeployError where nothing is left to measure, and where a host
+    answers and is not well: that is no VM that may be gone.
     """
     from bench import lanes, targets
     from stacks import parts, readback
@@ -241,18 +250,20 @@ def answering(standing: Standing) -> tuple[Deployment, dict[str, DeployError]]:
 
 
 def _refreshed(host: str, one: _Asked, refresh: Callable[[_Asked], _Asked], silent: dict[str, DeployError]) -> _Asked | None:
-    """What was read back; None where the host does not answer, which is noted in `silent`, and it is not asked again."""
+    """What was read back; None where the host gives no answer, also when asked once more, which is noted in `silent`."""
     from stacks import reach
 
     if host in silent:
         return None
-    try:
-        return refresh(one)
-    except DeployError as error:
-        if one.reach == reach.HERE:
-            raise
-        silent[host] = error
-        return None
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return refresh(one)
+        except SilentHostError as error:
+            if one.reach == reach.HERE:
+                raise
+            if attempt == _ATTEMPTS:
+                silent[host] = error
+    return None
 
 
 def object_size_bytes(text: str) -> int:

@@ -72,9 +72,10 @@ def insist_on_no_lost_state(stack: str) -> None:
 
     if left := account_sweep.of_lost_state(stack):
         runs = dict.fromkeys((each.cloud, each.run) for each in left)
-        found = ", ".join(dict.fromkeys(each.cloud for each in left))
+        found = ", ".join(dict.fromkeys(f"{each.cloud} (of {each.owner or 'nobody'})" for each in left))
+        commands = "; ".join(f"cowbench sweep --cloud {cloud} --run {run}" for cloud, run in runs)
         raise DeployError(
             f"nothing is known of it here, and {len(left)} things of a stack of that name are in the accounts of {found}",
             where=f"stack {stack}",
-            next_step="; ".join(f"cowbench sweep --cloud {cloud} --run {run}" for cloud, run in runs),
+            next_step=f"take away what is yours: {commands}",
         )

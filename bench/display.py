@@ -53,7 +53,7 @@ def show_plan(screen: Screen, matrix: Matrix, planned: Plan) -> None:
     passes = len(planned.cells) * load.blocks
     seconds = sum(workload.warm_up_s + workload.duration_s for workload in load.workloads) * passes
     screen.say(f"{counted(passes * len(load.workloads), 'trial')}, {seconds:.0f} s of load")
-    for size, count in planned.vms_here().items():
+    for size, count in planned.vms_here(load.generators).items():
         screen.say(f"{counted(count, 'VM')} of {size} on this machine at the same time")
     if load.generators:
         screen.say(f"load from {counted(load.generators.count, 'host')} of their own in every region of a cloud")

@@ -58,6 +58,10 @@ class DeployError(CowbenchError):
     exit_code = 3
 
 
+class SilentHostError(DeployError):
+    """A host gives no answer at all, so it may be gone; one that answers, and is not well, is another matter."""
+
+
 class Interrupted(CowbenchError):  # noqa: N818 - not an error of anybody: the user stopped the work
     """The user stopped the work; what was measured is kept."""
 

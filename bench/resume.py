@@ -73,7 +73,8 @@ def _give_up(folder: Path, rest: Sequence[Trial], error: CowbenchError) -> None:
     text = f"given up with {len(rest)} trials left, {problem}"
     fix = "start a new run, on a stack that stands whole; what was measured is kept"
     # What a killed run left is looked at first: the next result is written over a torn line.
-    store.note(folder, *store.discard_partial(folder), Finding(check="run", level="error", cell=rest[0].cell, text=text, fix=fix))
+    finding = Finding(check="deploy", level="error", cell=rest[0].cell, text=text, fix=fix)
+    store.note(folder, *store.discard_partial(folder), finding)
     for trial in rest:
         store.append(folder, without_samples(trial, problem))
 

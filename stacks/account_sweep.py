@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,8 @@ def doomed(
     goes only by the name of its run.
     """
     at = time.time() if now is None else now
-    runs = frozenset((run, *(labels.run(name) for name in parts.possible_names(run)))) if run else frozenset[str]()
+    names = (run,) if parts.cloud_of(run) else parts.possible_names(run)
+    runs = frozenset((run, *map(labels.run, names))) if run else frozenset[str]()
     reasons = [(each, _why(each, who, runs, everything=everything, now=at)) for each in found]
     return tuple(Doomed(belonging=each, why=why) for each, why in reasons if why)
 
@@ -94,14 +96,14 @@ def _why(each: Belonging, who: Mine, runs: frozenset[str], *, everything: bool, 
 
 
 def of_lost_state(stack: str) -> tuple[Belonging, ...]:
-    """What this owner has of a stack of that name, whose state may be gone, in every account whose credentials are there.
-
-    Raises DeployError when one of them does not answer.
-    """
-    owners = mine().owners
-    accounts = [member.account for member in map(clouds.load, clouds.CLOUDS) if member.account and not member.problems()]
-    found = [each for account in accounts for each in account.belongings(())]
-    return tuple(each for each in found if each.owner in owners and labels.names(each.run, stack))
+    """What carries the name of a stack whose state may be gone, whoever's it is, in every account that can be asked now."""
+    found: list[Belonging] = []
+    for member in map(clouds.load, clouds.CLOUDS):
+        if member.account and not member.problems():
+            # One that does not answer says nothing of the others, and most likely there is nothing to find.
+            with suppress(DeployError):
+                found += member.account.belongings(())
+    return tuple(each for each in found if labels.names(each.run, stack))
 
 
 def of_run(cloud: str, regions: Sequence[str], run: str) -> tuple[Belonging, ...]:

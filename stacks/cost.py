@@ -176,9 +176,10 @@ def insist_on_time(matrix: Matrix, cells: Iterable[Cell], left_s: float) -> None
 
     Whoever measures a VM that powers itself off would read failures of its server.
     """
-    rented = [cell for cell in cells if clouds.load(cell.cloud).features.needs_account]
-    needed_s = load_s(matrix.load, rented)
-    if needed_s > left_s:
+    every = tuple(cells)
+    rented = any(clouds.load(cell.cloud).features.needs_account for cell in every)
+    needed_s = load_s(matrix.load, every)
+    if rented and needed_s > left_s:
         raise InputError(
             f"the load takes about {_minutes(needed_s)}, and the hosts end in {_minutes(max(0.0, left_s))}",
             where=matrix.place("deploy"),

@@ -63,6 +63,7 @@ def examine_account(name: str) -> tuple[Ability, ...]:
     region = axes.usual(name, "")["region"]
     asked: tuple[tuple[str, Callable[[], str]], ...] = (
         ("zones", lambda: f"{region} answers; zones: {', '.join(account.zones(region)) or 'it has none'}"),
+        ("types", lambda: f"{len(account.instance_types(region))} instance types in {region}"),
         ("images", lambda: f"{account.images[0]} in {region} is {account.image_id(region, account.images[0])}"),
         ("labels", lambda: f"{len(account.belongings((region,)))} things in {region} carry Cowbench's labels"),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import knowledge
 from bench.errors import InputError
-from bench.records import AXES, Cell, Finding, LeftOut
+from bench.records import AXES, Cell, Finding, Generators, LeftOut
 from stacks import axes, cell_names, clouds, drivers, engines, host_setup, hosts, kernels
 from stacks import engine as engine_sources
 from stacks import matrix as matrix_file
@@ -53,11 +53,14 @@ class Plan:
         """The kernel that the cell's machine image is expected to boot; empty where that is not known."""
         return str(self.facts.get(cell.name, {}).get("kernel") or "")
 
-    def vms_here(self) -> Counter[str]:
+    def vms_here(self, generators: Generators | None) -> Counter[str]:
         """How many VMs of each size share this machine's memory; what is rented is in the cost."""
-        features = {cell.cloud: clouds.load(cell.cloud).features for cell in self.cells}
-        here = {cloud for cloud, each in features.items() if each.on_this_machine and each.chooses_kernel}
-        return Counter({cell.host: cell.instance_type for cell in self.cells if cell.cloud in here}.values())
+        found: Counter[str] = Counter()
+        for cloud, requests in hosts.by_cloud("", self.cells, generators).items():
+            features = clouds.load(cloud).features
+            if features.on_this_machine and features.chooses_kernel:
+                found.update(request.instance_type for request in requests)
+        return found
 
 
 def facts_of(cell: Cell) -> Mapping[str, object]:

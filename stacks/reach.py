@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 HERE = ("sh", "-c")
 
+NO_ANSWER = 255
+"""A status of `run`: ssh(1) has it for a connection that failed."""
+
 
 def run(reach: Sequence[str], command: str, *, timeout_s: float, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command's status and what it said. A host that does not answer within `timeout_s` gives status 255, as ssh has it."""
@@ -23,4 +26,4 @@ def run(reach: Sequence[str], command: str, *, timeout_s: float, stdin: str = ""
         )
     except subprocess.TimeoutExpired:
         said = f"no answer within {timeout_s:.0f} s"
-        return subprocess.CompletedProcess([*reach, command], 255, stdout="", stderr=said)
+        return subprocess.CompletedProcess([*reach, command], NO_ANSWER, stdout="", stderr=said)

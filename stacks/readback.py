@@ -12,7 +12,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from bench.errors import DeployError
+from bench.errors import DeployError, SilentHostError
 from bench.records import HostFacts
 from stacks import connection, filesystem, host_setup, reach, state, user_data
 
@@ -39,7 +39,8 @@ def host_facts(reach_by: Sequence[str], engine_url: str, stack: str, root: str) 
 
     What the host itself runs on cannot be asked: the caller replaces `emulated`, `virtualization` and `machine_image_digest`.
 
-    Raises DeployError when the host does not answer within about a minute, its disk is not mounted, or its engine is silent.
+    Raises SilentHostError when the host gives no answer within about a minute, DeployError when its disk is not mounted or its
+    engine is silent.
     """
     host = Path(root).name if tuple(reach_by) == reach.HERE else reach_by[-1]
     # The kernel first: a host that is gone is noticed here, within a bounded time.
@@ -150,7 +151,8 @@ def _ask_kernel(reach_by: Sequence[str], root: str, host: str) -> dict[str, str]
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("cowbench: ") or f"status {done.returncode}"
         what = said if done.returncode == _NOT_MOUNTED else f"the host does not answer ({said})"
-        raise DeployError(what, where=f"host {host}", next_step=_AGAIN)
+        kind = SilentHostError if done.returncode == reach.NO_ANSWER else DeployError
+        raise kind(what, where=f"host {host}", next_step=_AGAIN)
     pairs = (line.partition("=") for line in done.stdout.splitlines())
     told = {key: value for key, _, value in pairs}
     if missing := [key for key in _NEEDED if not told.get(key)]:

@@ -54,7 +54,7 @@ def owner(stack: str, host: str) -> str:
 
     Of its path alone: what stands on this machine is found also when the directory is gone.
     """
-    return f"{_digest(os.fsencode(root()))}.{stack}.{host}"
+    return f"{_digest(os.fsencode(root().resolve()))}.{stack}.{host}"
 
 
 def account_mark() -> str:

@@ -29,8 +29,8 @@ console=/dev/console
 printf '\\n{HOST_KEY_MARK} %s\\n' "$(cut -d' ' -f1,2 $key.pub)" >$console
 """
 
-_GRACE_S = 900
-"""From a stack's terms being settled until its first hosts start: as long as a deployment usually takes, and more."""
+_GRACE_S = 3600
+"""From a stack's terms being settled until its hosts start: longer than a deployment takes (`stacks.terms.DEADLINE_S`)."""
 
 _EVERY_BOOT = f"""\
 #!/bin/sh

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.check import Check, Evidence, reclaimed
+from bench.check import Check, Evidence, Gone, reclaimed
 from bench.host_words import is_spot
 from bench.records import Finding
 
@@ -20,14 +20,15 @@ _FACTS = ("kernel", "engine_version", "storage_driver", "image_store", "backing_
 """What must be after the load as it was before it. A filesystem that met an error turns `rw` into `ro`."""
 
 _DEAD = "read the engine's log and the kernel's (dmesg: OOM kills, disk errors) on that host; then down, up, and measure again"
-_LATE = "; it is a spot VM, and no trial was lost with it: either its engine died, or its cloud took it away after the last one"
+_LATE = "it is a spot VM, and no trial was lost with it: most likely its cloud took it away after the last one"
+_TAKEN = "nothing: what was measured stands; without deploy.spot no VM goes before its time"
 _CHANGED = "look who restarted the host or its engine, or remounted its disk, during the run; then down, up, and measure again"
 _RESTARTED = "look who or what restarted it (its log, the host's console log: cowbench logs CELL); then measure again"
 
 
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
     return tuple(
-        Finding(check="engine_survived", level="error", cell=cell, text=text, fix=fix)
+        Finding(check="engine_survived", level="warning" if fix == _TAKEN else "error", cell=cell, text=text, fix=fix)
         for cell, (text, fix) in _problems(evidence)
         if text
     )
@@ -48,8 +49,9 @@ def _problems(evidence: Evidence) -> Iterator[tuple[str, tuple[str, str]]]:
 def _of_host(host: str, was: HostFacts, now: HostFacts | str) -> tuple[str, str] | None:
     if isinstance(now, str):
         said = " ".join(now.split())
-        told = f"after the load the engine of host {host} could not be asked ({said}), whether or not the server answers"
-        return f"{told}{_LATE if is_spot(was) else ''}", _DEAD
+        if isinstance(now, Gone) and is_spot(was):
+            return f"host {host} does not answer after the load ({said}); {_LATE}", _TAKEN
+        return f"after the load the engine of host {host} could not be asked ({said}), whether or not the server answers", _DEAD
     if was.boot_id and now.boot_id and was.boot_id != now.boot_id:
         return f"host {host} was booted anew during the run: its memory was lost, and trials met a cold cache", _RESTARTED
     for fact in _FACTS:

@@ -50,9 +50,8 @@ _ARM = frozenset({"a4x", "c4a", "n4a", "t2a"})
 
 _FORMS = {
     "region": r"[a-z]+-(north|south|east|west|central|northeast|southeast|northwest|southwest)\d+",
-    # None has an odd number of CPUs but one.
-    "instance_type": r"([a-z]\d+[a-z]*-)?custom-\w+-\d+(-ext)?"
-    r"|[a-z]\d+[a-z]*-(micro|small|medium|[a-z]+-(1|\d*[02468])g?(-[a-z]+)*)",
+    # None has an odd number of CPUs but one. Custom types are in no list of what a zone has, and in no list of prices.
+    "instance_type": r"[a-z]\d+[a-z]*-(micro|small|medium|(?!custom)[a-z]+-(1|\d*[02468])g?(-[a-z]+)*)",
 }
 
 _COMPACT = frozenset({"c2", "c2d", "c3", "c3d", "c4", "c4d", "h3", "h4d", "n2", "n2d"})

@@ -98,7 +98,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
     assert unknown_to_cowbench(["plann", "stacks/matrices/default.yaml"]) == ["plann"]
     assert unknown_to_cowbench(["plan", "stacks/matrices/none.yaml", "--yes"]) == ["--yes", "stacks/matrices/none.yaml"]
     assert unknown_to_cowbench(["--version"]) == ["--version"]
-    assert unknown_to_make(["benchmark", "FILE=README.md", "MATRIX=none"]) == ["benchmark", "FILE=README.md", "MATRIX=none"]
+    assert unknown_to_make(["bnechmark", "FILE=README.md", "MATRIX=none"]) == ["bnechmark", "FILE=README.md", "MATRIX=none"]
     assert unknown_to_make(["setup-clouds", "CLOUDS=aws gpc", "CLOUDS=aws gcp"]) == ["CLOUDS=aws gpc"]
 
 

@@ -14,8 +14,8 @@ from tests.simulator import addresses, boot_queue, machine_boot, settings
 from tests.simulator.member import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     import threading
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.simulator.member import Machine, Row, SimulatedCloud

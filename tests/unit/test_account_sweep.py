@@ -145,9 +145,10 @@ def test_a_cloud_without_an_account_is_refused_with_those_that_have_one(far: Mad
 def test_the_doctor_tries_an_account_only_when_its_credentials_are_there(far: MadeUp) -> None:
     tried = doctor.examine_account("far")
 
-    assert [each.works for each in tried] == [True] * 4
+    assert [each.works for each in tried] == [True] * 5
     assert "middle answers; zones: a, b" in tried[1].reason
-    assert "debian-12 in middle is far-middle-debian-12" in tried[2].reason
+    assert tried[2].reason == "3 instance types in middle"
+    assert "debian-12 in middle is far-middle-debian-12" in tried[3].reason
 
     far.asked.clear()
     far.broken = "no token: set FAR_TOKEN"
@@ -165,21 +166,18 @@ def test_the_doctor_has_one_line_for_each_account_and_asks_no_network(far: MadeU
     assert far.asked == []
 
 
-def test_a_stack_whose_state_is_gone_is_found_by_its_name_where_it_is_this_owners(far: MadeUp) -> None:
-    me = settle.own_name()
-    mine = [
-        belonging("whole", cloud="far", owner=labels.word(me), run="0000ffff-demo"),
-        belonging("part", cloud="far", owner=labels.word(me), run="0000ffff--far-demo"),
-    ]
-    others = [
-        belonging("theirs", cloud="far", owner="them", run="0000ffff-demo"),
-        belonging("another", cloud="far", owner=labels.word(me), run="0000ffff-other-demo"),
-    ]
-    far.there[:] = [*mine, *others]
+def test_a_stack_whose_state_is_gone_is_found_by_its_name_with_its_owners(far: MadeUp) -> None:
+    whole = belonging("whole", cloud="far", owner="me", run="0000ffff-demo")
+    part = belonging("part", cloud="far", owner="them", run="0000ffff--far-demo")
+    another = belonging("another", cloud="far", owner="me", run="0000ffff-other-demo")
+    far.there[:] = [whole, part, another]
 
-    assert account_sweep.of_lost_state("demo") == tuple(mine)
+    assert account_sweep.of_lost_state("demo") == (whole, part)
     assert account_sweep.of_lost_state("nothing") == ()
     with pytest.raises(DeployError, match="nothing is known of it here, and 2 things of a stack of that name") as raised:
         cli_sweep.insist_on_no_lost_state("demo")
+    assert "far (of me), far (of them)" in raised.value.what
     assert "cowbench sweep --cloud far --run 0000ffff--far-demo" in raised.value.next_step
     cli_sweep.insist_on_no_lost_state("nothing")
+    far.broken = "no way there"
+    cli_sweep.insist_on_no_lost_state("demo")

@@ -315,7 +315,7 @@ def test_a_spot_vm_is_deleted_when_it_is_taken_away(recorder: Recorder) -> pulum
         ("pd-balanced-50GiB", "c3-standard-8-lssd", "could be taken for it"),
         ("pd-balanced-50GiB", "t2a-standard-2", "for ARM"),
         ("nvme-375GiB", "n2-highmem-16", "more local SSDs than are wanted"),
-        ("nvme-375GiB", "n2-custom-12-4096", "more local SSDs than are wanted"),
+        ("nvme-375GiB", "n2-custom-12-4096", "is no instance type of gcp"),
     ],
 )
 def test_a_disk_that_is_not_sold_is_refused_before_a_vm_is_made(

@@ -16,7 +16,7 @@ WRITTEN = {
     },
     "gcp": {
         "instance_type": (
-            "n2-standard-2 e2-micro n2-custom-4-16384-ext custom-2-4096 c3-standard-192-metal a3-highgpu-1g",
+            "n2-standard-2 e2-micro c3-standard-192-metal a3-highgpu-1g",
             "n2-standard-3 n2-standard m7i.large Standard_D2s_v5 cpx22",
         ),
         "region": ("europe-west3 northamerica-northeast1 us-central1", "eu-central-1 europe-wset3 europe-west3-a"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench import checks, cli_steps, resume, run, store, targets
-from bench.errors import DeployError, InputError, Interrupted
+from bench.errors import DeployError, InputError, Interrupted, SilentHostError
 from bench.targets import Deployment
 from stacks import readback
 from stacks.fleet import Outcome
@@ -43,7 +43,7 @@ def standing(*stand: Target, drivers: tuple[GeneratorHost, ...] = ()) -> Standin
 
 
 def silence(name: str) -> DeployError:
-    return DeployError(GONE, where=f"host {name}", next_step="cowbench down, then up again")
+    return SilentHostError(GONE, where=f"host {name}", next_step="cowbench down, then up again")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_silent_host_costs_its_own_cells(silent: set[str]) -> None:
     assert {cell: error.where for cell, error in without.items()} == {"b": "host host-b", "c": "host host-b"}
 
 
-def test_a_silent_host_is_asked_once(silent: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_host_is_asked_once_more_not_for_each_cell(silent: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     silent.add("host-b")
     asked: list[str] = []
     refresh = readback.refresh
@@ -82,7 +82,16 @@ def test_a_silent_host_is_asked_once(silent: set[str], monkeypatch: pytest.Monke
     monkeypatch.setattr(readback, "refresh", noted)
     cli_steps.answering(standing(elsewhere("a"), elsewhere("b"), elsewhere("c", host="host-b")))
 
-    assert asked == ["a", "b"]
+    assert asked == ["a", "b", "b"]
+
+
+def test_a_host_that_answers_and_is_not_well_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_one: Target) -> Target:
+        raise DeployError("the disk is not mounted", where="host host-b", next_step="cowbench down, then up again")
+
+    monkeypatch.setattr(readback, "refresh", refuse)
+    with pytest.raises(DeployError, match="the disk is not mounted"):
+        cli_steps.answering(standing(elsewhere("a"), elsewhere("b")))
 
 
 def test_cells_without_their_load_generators_cannot_be_measured(silent: set[str]) -> None:
@@ -188,7 +197,7 @@ def test_what_is_left_of_a_silent_cell_is_given_up_and_the_others_go_on(folder: 
     new = [result for result in after.values() if result not in before]
     assert {result.trial.cell for result in new if result.problem} == {"btrfs"}
     assert {result.trial.cell for result in new if not result.problem} == {"vfs"}
-    (finding,) = [each for each in done.findings if each.check == "run" and each.level == "error"]
+    (finding,) = [each for each in done.findings if each.check == "deploy" and each.level == "error"]
     left = sum(bool(result.problem) for result in new)
     assert finding.cell == "btrfs"
     assert finding.text == (

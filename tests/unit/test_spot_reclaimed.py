@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench import checks, cli_steps, judge, run, store
-from bench.check import Evidence
+from bench.check import Evidence, Gone
 from bench.errors import DeployError
 from bench.records import Trial
 from tests.unit import small_run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.records import Finding, Run, TrialResult
 
 SPOT = "aws m7i.large spot, kvm"
-GONE = "the host does not answer"
+GONE = Gone("the host does not answer")
 WINDOW_S = 10.0
 NETWORK = "network/unreachable/EHOSTUNREACH"
 Ops = list[dict[str, Any]]
@@ -149,26 +149,29 @@ def test_trials_are_lost_with_a_load_generator_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trials", "by"),
+    ("trials", "by", "level"),
     [
-        pytest.param([WHOLE, WHOLE], "engine_survived", id="after the last trial"),
-        pytest.param([WHOLE, HALF], "spot_reclaimed", id="in the last trial"),
-        pytest.param([WHOLE, "no route"], "spot_reclaimed", id="before"),
-        pytest.param(["no route", WHOLE], "engine_survived", id="long before"),
+        pytest.param([WHOLE, WHOLE], "engine_survived", "warning", id="after the last trial"),
+        pytest.param([WHOLE, HALF], "spot_reclaimed", "error", id="in the last trial"),
+        pytest.param([WHOLE, "no route"], "spot_reclaimed", "error", id="before"),
+        pytest.param(["no route", WHOLE], "engine_survived", "warning", id="long before"),
     ],
 )
-def test_a_silent_spot_vm_is_told_by_exactly_one_check(tmp_path: Path, trials: list[Ops | str], by: str) -> None:
+def test_a_silent_spot_vm_is_told_by_exactly_one_check(tmp_path: Path, trials: list[Ops | str], by: str, level: str) -> None:
     seen = evidence(tmp_path, trials_of_a(*trials), "host-a")
 
     told = (*found("engine_survived", seen), *found("spot_reclaimed", seen))
-    assert [(finding.check, finding.level, finding.cell) for finding in told] == [(by, "error", "a")]
+    assert [(finding.check, finding.level, finding.cell) for finding in told] == [(by, level, "a")]
     assert "host-a" in told[0].text
 
 
-def test_a_spot_vm_that_nothing_was_lost_with_may_have_a_dead_engine(tmp_path: Path) -> None:
-    (finding,) = found("engine_survived", evidence(tmp_path, trials_of_a(WHOLE), "host-a"))
+def test_a_spot_vm_that_answers_and_whose_engine_does_not_was_not_taken_away(tmp_path: Path) -> None:
+    seen = evidence(tmp_path, trials_of_a(WHOLE, HALF), "host-a")
+    seen = replace(seen, now={"host-a": "the engine does not answer"})
 
-    assert "either its engine died, or its cloud took it away after the last one" in finding.text
+    assert found("spot_reclaimed", seen) == ()
+    (finding,) = found("engine_survived", seen)
+    assert (finding.level, "the engine of host host-a could not be asked" in finding.text) == ("error", True)
 
 
 def test_a_silent_host_that_is_no_spot_vm_stays_a_dead_engine(tmp_path: Path) -> None:

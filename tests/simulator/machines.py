@@ -52,9 +52,16 @@ def notice_ended(directory: Path, member: SimulatedCloud, table: CloudTable) -> 
     if member.name not in settings.read(directory).machines:
         return
     with _locked(directory, member.name):
-        ended = [id_ for id_, folder in _folders(directory, member.name).items() if _ended_by_itself(folder)]
+        ended_folders = {id_: folder for id_, folder in _folders(directory, member.name).items() if _ended_by_itself(folder)}
+        crashed = [id_ for id_, folder in ended_folders.items() if boot_queue.said_nothing(folder)]
+        for id_ in crashed:
+            # Made anew below: as if somebody had been killed while making it.
+            (ended_folders[id_] / "booted").unlink()
+        ended = [id_ for id_ in ended_folders if id_ not in crashed]
         for id_ in ended:
-            (_folders(directory, member.name)[id_] / "stopped").touch()
+            (ended_folders[id_] / "stopped").touch()
+    if crashed:
+        follow(directory, member, table)
     for id_ in ended:
         if _ends_vms(member.name):
             table.end(id_, "ended itself", insist=True)

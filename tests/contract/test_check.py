@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench import checks
-from bench.check import Check, Evidence
+from bench.check import Check, Evidence, Gone
 from bench.records import ClockReading, Trial
 from tests.unit.small_run import SECOND_NS, result, target, workload, write_part
 
@@ -138,7 +138,7 @@ def _reclaimed(evidence: Evidence) -> Evidence:
         targets=(spot, *others),
         results=results,
         parts=tuple(part for part in evidence.parts if part.name in parts),
-        now={first.cell.host: "the host does not answer"},
+        now={first.cell.host: Gone("the host does not answer")},
     )
 
 

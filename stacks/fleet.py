@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -52,13 +53,16 @@ class Outcome:
 def preview(
     stack: str, cells: Iterable[Cell], wanted: Wanted, settled: Mapping[str, Settled], observe: Callable[[Step], None]
 ) -> dict[str, int]:
-    """What `up` would do: operation → number of resources, of all parts. Nothing is created."""
-    counts: dict[str, int] = {}
-    for part in parts.split(stack, cells):
-        now = replace(wanted, settled=settled.get(part.name))
-        for operation, count in lifecycle.preview(part.name, part.cells, now, observe).items():
-            counts[operation] = counts.get(operation, 0) + count
-    return counts
+    """What `up` would do: operation → number of resources, of all parts, which are looked at side by side. Nothing is created."""
+    split, stop = parts.split(stack, cells), threading.Event()
+    works = {
+        part.name: partial(lifecycle.preview, part.name, part.cells, replace(wanted, settled=settled.get(part.name)), observe)
+        for part in split
+    }
+    found, failed = _side_by_side(works, partial(_stop, tuple(works), stop))
+    if failed:
+        raise _together(list(failed.values()))
+    return dict(sum((Counter(each) for each in found.values()), Counter[str]()))
 
 
 def up(stack: str, cells: Iterable[Cell], wanted: Wanted, terms: Terms, observer: Observer) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from stacks import parts, state
 
@@ -30,6 +30,19 @@ def run(part: str) -> str:
     """
     cloud = parts.cloud_of(part)
     return word(f"{state.account_mark()}-{cloud and f'-{cloud}-'}{parts.stack_of(part)}")
+
+
+class Told(TypedDict):
+    """What something in an account says of itself: whose it is, which run made it, when it may go (Unix time)."""
+
+    owner: str
+    run: str
+    expires_at: float
+
+
+def told(labels: Mapping[str, str]) -> Told:
+    """What labels say; empty where they do not, and then it may go now."""
+    return {"owner": labels.get(OWNER, ""), "run": labels.get(RUN, ""), "expires_at": expires_at(labels)}
 
 
 def names(run: str, stack: str) -> bool:

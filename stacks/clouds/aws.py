@@ -461,9 +461,7 @@ def _belonging(region: str, id_: str, tags: Mapping[str, str]) -> Belonging:
         kind=_KINDS[_prefix(id_)],
         id=id_,
         name=tags.get("Name", ""),
-        owner=tags.get(labels.OWNER, ""),
-        run=tags.get(labels.RUN, ""),
-        expires_at=labels.expires_at(tags),
+        **labels.told(tags),
     )
 
 

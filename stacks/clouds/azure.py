@@ -411,9 +411,7 @@ def _belongings(regions: tuple[str, ...]) -> tuple[Belonging, ...]:
             kind="resource group",
             id=group.id,
             name=group.name,
-            owner=(group.tags or {}).get(labels.OWNER, ""),
-            run=(group.tags or {}).get(labels.RUN, ""),
-            expires_at=labels.expires_at(group.tags or {}),
+            **labels.told(group.tags or {}),
         )
         for group in groups
         if not regions or group.location in regions

@@ -360,9 +360,7 @@ def _belonging(kind: str, id: object, name: str, region: str, marks: Mapping[str
         kind=kind,
         id=str(id),
         name=name,
-        owner=marks.get(labels.OWNER, ""),
-        run=marks.get(labels.RUN, ""),
-        expires_at=labels.expires_at(marks),
+        **labels.told(marks),
     )
 
 

@@ -546,9 +546,7 @@ def _belonging(kind: str, found: Any, marks: Mapping[str, str]) -> Belonging:  #
         kind=kind,
         id=f"projects/{path}",
         name=found.name,
-        owner=marks.get(labels.OWNER, ""),
-        run=marks.get(labels.RUN, ""),
-        expires_at=labels.expires_at(marks),
+        **labels.told(marks),
     )
 
 

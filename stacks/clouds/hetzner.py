@@ -305,9 +305,7 @@ def _belonging(kind: str, found: Any) -> Belonging:  # noqa: ANN401 - as in `_re
         kind=kind,
         id=str(found.id),
         name=found.name,
-        owner=found.labels.get(labels.OWNER, ""),
-        run=found.labels.get(labels.RUN, ""),
-        expires_at=labels.expires_at(found.labels),
+        **labels.told(found.labels),
     )
 
 

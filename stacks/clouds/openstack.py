@@ -546,9 +546,7 @@ def _of_sort(region: str, project: str, kind: str) -> Iterator[Belonging]:
                 kind=kind,
                 id=thing.id,
                 name=thing.name or thing.id,
-                owner=found.get(labels.OWNER, ""),
-                run=found[labels.RUN],
-                expires_at=labels.expires_at(found),
+                **labels.told(found),
             )
 
 

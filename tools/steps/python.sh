@@ -38,8 +38,8 @@ sync_environment() {
   await uv
   cd "$ROOT" || exit 1
   unset VIRTUAL_ENV
-  # Inexact: the SDKs of clouds that somebody added stay.
-  UV_PROJECT_ENVIRONMENT=.venv "$(uv_at_hand)" sync --locked --inexact --no-progress "$@" ||
+  # Inexact: the SDKs of clouds that somebody added stay. Compiled: where Python may not keep bytecode, an SDK takes seconds each time.
+  UV_PROJECT_ENVIRONMENT=.venv "$(uv_at_hand)" sync --locked --inexact --compile-bytecode --no-progress "$@" ||
     fail "the locked Python environment could not be made" "if uv.lock is said to be outdated, run 'uv lock'; else check the network and Python >= 3.11"
   say "Python $(.venv/bin/python -c 'import platform; print(platform.python_version())') with the packages of uv.lock"
 }

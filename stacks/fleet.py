@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.errors import CowbenchError, DeployError
-from stacks import attempts, lifecycle, ownership, parts, settle, state, sweep
+from stacks import attempts, lifecycle, ownership, part_process, parts, settle, state, sweep
 from stacks.attempts import Told
 from stacks.lifecycle import Standing
 from stacks.pulumi_process import GRACE_S
@@ -55,11 +55,11 @@ def preview(
 ) -> dict[str, int]:
     """What `up` would do: operation → number of resources, of all parts, which are looked at side by side. Nothing is created."""
     split, stop = parts.split(stack, cells), threading.Event()
-    works = {
-        part.name: partial(lifecycle.preview, part.name, part.cells, replace(wanted, settled=settled.get(part.name)), observe)
-        for part in split
-    }
-    found, failed = _side_by_side(works, partial(_stop, tuple(works), stop))
+    of_part = {part.name: replace(wanted, settled=settled.get(part.name)) for part in split}
+    if len(split) == 1:
+        return lifecycle.preview(split[0].name, split[0].cells, of_part[split[0].name], observe)
+    works = {part.name: partial(part_process.preview, part, of_part[part.name], observe, stop) for part in split}
+    found, failed = _side_by_side(works, stop.set)
     if failed:
         raise _together(list(failed.values()))
     return dict(sum((Counter(each) for each in found.values()), Counter[str]()))

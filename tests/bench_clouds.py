@@ -27,10 +27,10 @@ from types import SimpleNamespace
 from stacks import clouds, image
 from tests.contract.test_cloud import Recorder, WANTED
 from tests.cells import cell
-from stacks import deploy
+from stacks import program
 image.ensure = lambda name: SimpleNamespace(content_digest="sha256:1")
 pulumi.runtime.set_mocks(Recorder(), project="cowbench", stack="start", preview=False)
-deploy.deploy((cell(cloud=sys.argv[1]),), "start", WANTED)
+program.run((cell(cloud=sys.argv[1]),), WANTED)
 """
 """A program of one cell up to its last registration: mostly the import of the cloud's SDK."""
 

@@ -6,6 +6,7 @@ What stands behind a VM is not booted here: a host counts as met as soon as its 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,27 @@ def test_two_clouds_go_up_as_two_stacks_side_by_side_and_down_to_nothing(simulat
     assert fleet.standing(STACK).targets_json == outcome.standing.targets_json
     assert fleet.standing_stacks() == (STACK,)
     fleet.down(STACK, QUIET)
+    assert _left(simulated) == []
+    assert not fleet.has_state(STACK)
+
+
+def test_clouds_are_previewed_each_in_a_process_of_its_own_and_nothing_is_left(simulated: Simulator) -> None:
+    cells, seen = _cells(ONE, OTHER), set[str]()
+    lock = threading.Lock()
+
+    def preview(some: tuple[Cell, ...]) -> dict[str, int]:
+        return fleet.preview(STACK, some, Wanted(images={}), settle.settle(parts.split(STACK, some), None, TERMS), note)
+
+    def note(step: Step) -> None:
+        with lock:
+            seen.add(step.kind)
+
+    found = preview(cells)
+
+    assert {"Server", OTHER_VM} <= seen
+    # Alone, each is previewed in this process, where the stand-in of a container is no resource.
+    assert found == {"create": sum(preview(each)["create"] for each in (cells[:1], cells[1:])) + len(cells)}
+    assert multiprocessing.active_children() == []
     assert _left(simulated) == []
     assert not fleet.has_state(STACK)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from bench import knowledge
 from bench.errors import DeployError
 from stacks import setup_failure, setup_wait, ssh, user_data, vm
 
@@ -160,6 +161,15 @@ def wait_until_set_up(root: Path, reach: Sequence[str]) -> None:
         is_gone=lambda: not running(root),
         give_up=lambda what, log: _came_to_nothing(root, what, log),
     )
+
+
+def emulator_broke(root: Path) -> bool:
+    """Whether a VM that ended did so by a fault of the emulator: it never said a word, or its kernel met what no processor does.
+
+    QEMU 7.2 now and then crashes in the first second of an emulated boot, or lets a processor run what another has rewritten.
+    """
+    said = console(root)
+    return not said or any(each.kind == "emulator_fault" for each in knowledge.explain(said))
 
 
 def console(root: Path) -> str:

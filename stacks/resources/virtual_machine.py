@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from pulumi.dynamic import CreateResult, Resource
 
+from bench.errors import DeployError
 from stacks import (
     address,
     boot_slots,
@@ -60,13 +61,8 @@ class VirtualMachineProvider(Replaced):
         try:
             booted = machine_image.ensure(props["machine_image"], lambda _: None)
             machine, verdict = _machine(props, booted)
-            text = user_data.render(host=host, public_key=props["public_key"], up_script=props["setup"])
-            vm_process.create_disks(machine, user_data_text=text, incarnation=incarnation)
             with boot_slots.slot(boot_slots.count(accelerated=verdict.works)):
-                vm_process.power_on(machine.root, vm.command(machine), state.owner(stack, host))
-                _introduce(props, machine)
-                reach = ssh.reach(stack, host)
-                vm_process.wait_until_set_up(machine.root, reach)
+                reach = _boot(props, machine, incarnation)
             url = connection.ssh_url(host, f"{user_data.ROOT}/docker.sock")
             facts = replace(
                 readback.host_facts(reach, url, stack, user_data.ROOT),
@@ -138,6 +134,28 @@ def _machine(props: dict[str, Any], booted: machine_image.MachineImage) -> tuple
     )
     return machine, verdict
 
+
+def _boot(props: dict[str, Any], machine: vm.Vm, incarnation: str) -> tuple[str, ...]:
+    """Make disks, switch on, wait until it is set up; how it is reached. Anew, with new disks, where the emulator broke."""
+    stack, host = props["stack"], props["host"]
+    text = user_data.render(host=host, public_key=props["public_key"], up_script=props["setup"])
+    reach = ssh.reach(stack, host)
+    for left in reversed(range(_BOOTS)):
+        vm_process.create_disks(machine, user_data_text=text, incarnation=incarnation)
+        vm_process.power_on(machine.root, vm.command(machine), state.owner(stack, host))
+        try:
+            _introduce(props, machine)
+            vm_process.wait_until_set_up(machine.root, reach)
+            break
+        except DeployError:
+            ended = not vm_process.running(machine.root)
+            if not left or not ended or machine.accelerated or not vm_process.emulator_broke(machine.root):
+                raise
+    return reach
+
+
+_BOOTS = 3
+"""How often a VM is booted whose emulator breaks. It does so in a few boots of a hundred: three in a row say something."""
 
 _ITSELF = "vm"
 """The name under which the VM's own address is reserved, beside those of its cells."""

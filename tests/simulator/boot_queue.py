@@ -35,12 +35,6 @@ def is_waiting(folder: Path) -> bool:
     return (folder / _PAUSED).exists()
 
 
-def said_nothing(folder: Path) -> bool:
-    """Whether the VM never came to say anything: QEMU 7.2 now and then crashes itself in the first second of an emulated boot."""
-    console = folder / "console.log"
-    return not console.exists() or console.stat().st_size == 0
-
-
 def advance(directory: Path) -> None:
     """Let those go whose turn it is, the longest waiting first. To be called again and again."""
     folders = [folder for folder in (directory / "vms").glob("*") if (folder / "booted").exists() and vm_process.running(folder)]

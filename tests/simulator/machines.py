@@ -53,7 +53,7 @@ def notice_ended(directory: Path, member: SimulatedCloud, table: CloudTable) -> 
         return
     with _locked(directory, member.name):
         ended_folders = {id_: folder for id_, folder in _folders(directory, member.name).items() if _ended_by_itself(folder)}
-        crashed = [id_ for id_, folder in ended_folders.items() if boot_queue.said_nothing(folder)]
+        crashed = [id_ for id_, folder in ended_folders.items() if vm_process.emulator_broke(folder)]
         for id_ in crashed:
             # Made anew below: as if somebody had been killed while making it.
             (ended_folders[id_] / "booted").unlink()

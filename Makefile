@@ -39,7 +39,7 @@ test: setup-clouds ## run the tests, those with real engines and servers include
 live: setup-clouds ## run the live suites, also the long ones
 	@$(ENV) $(BIN)/pytest -m "(live or slow) and not vm" $(ARGS)
 
-test-vms: setup-vms setup-clouds ## run the suites that boot VMs: failures of other kernels, power losses, load generators
+test-vms: setup-vms setup-clouds ## run the suites that boot VMs: failures of other kernels, power losses, rented VMs on simulated clouds
 	@$(ENV) $(BIN)/pytest -m vm $(ARGS)
 
 benchmark: setup-clouds ## print how long it takes to plan 10,000 cells, to preview 500 rented VMs, to start one cloud's program
@@ -63,5 +63,5 @@ clean: ## remove the environment and tool caches of this checkout; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-clean-cache: ## remove what was built for all checkouts: Pulumi, container images
+clean-cache: ## remove what was built for all checkouts: Pulumi, container images, machine images
 	@tools/clean-cache

@@ -18,7 +18,7 @@ _GUEST = "10.0.2.15"
 _EMULATED_CPU = "Nehalem,-cx16"
 """With cmpxchg16b, kernel 6.12 dies of double faults under multi-threaded emulation, in about every second boot (QEMU 7.2).
 
-An older model than `max`: emulating newer vector units makes a boot several times slower.
+An older model than `max`: emulating newer vector units costs more than it gives (docs/decisions/0013).
 """
 
 _KERNEL_WORDS = "root=/dev/nvme0n1 rw console=ttyS0 panic=-1 net.ifnames=0 quiet systemd.show_status=0 fsck.mode=skip"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http
 import http.client
 import re
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,16 +32,16 @@ _TUNNEL_S = 60
 _ANSWER_S = 10
 
 
-def ssh_url(host: str, socket: str) -> str:
+def ssh_url(host: str, path: str) -> str:
     """The URL of the engine that listens on the unix socket (an absolute path) of the host."""
-    return f"ssh://{host}{socket}"
+    return f"ssh://{host}{path}"
 
 
 @contextmanager
 def engine(url: str, stack: str) -> Iterator[docker.DockerClient]:
     """A client of the engine at `url`, of a host of `stack`. Raises DeployError when the host cannot be reached by SSH."""
-    with _socket(url, stack) as socket:
-        client = docker.DockerClient(base_url=f"unix://{socket}", timeout=TIMEOUT_S)
+    with _socket(url, stack) as path:
+        client = docker.DockerClient(base_url=f"unix://{path}", timeout=TIMEOUT_S)
         try:
             yield client
         finally:
@@ -94,16 +95,16 @@ def _socket(url: str, stack: str) -> Iterator[str]:
         raise DeployError("no way to it is known here", where=f"host {parts.netloc}", next_step="cowbench down, then up again")
     # Beside the keys, not in the system's temporary directory: whoever is killed here leaves it to the stack's removal.
     with tempfile.TemporaryDirectory(dir=known, prefix="t-") as directory:
-        socket = Path(directory) / "s"
+        path = Path(directory) / "s"
         *ssh_command, host = ssh.reach(stack, parts.netloc)
         # A connection of its own: a forwarding of the shared one would outlive us.
-        options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{socket}:{parts.path}"]
+        options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{path}:{parts.path}"]
         tunnel = subprocess.Popen(
             [*ssh_command, *options, host], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         try:
-            _wait_for(socket, tunnel, host)
-            yield str(socket)
+            _wait_for(path, tunnel, host)
+            yield str(path)
         finally:
             tunnel.kill()
             tunnel.wait()
@@ -111,9 +112,19 @@ def _socket(url: str, stack: str) -> Iterator[str]:
             tunnel.stderr.close()
 
 
-def _wait_for(socket: Path, tunnel: subprocess.Popen[str], host: str) -> None:
+def _listens(path: Path) -> bool:
+    """Whether somebody does: a socket's file is there before that, and refuses."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _wait_for(path: Path, tunnel: subprocess.Popen[str], host: str) -> None:
     deadline = time.monotonic() + _TUNNEL_S
-    while not socket.exists():
+    while not _listens(path):
         if tunnel.poll() is not None or time.monotonic() > deadline:
             tunnel.kill()
             assert tunnel.stderr is not None

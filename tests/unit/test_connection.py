@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,23 @@ def test_a_host_that_cannot_be_reached_is_named_with_what_ssh_said(ssh: Path) ->
 
     assert caught.value.where == "host vm1"
     assert "cowbench logs" in caught.value.next_step
+
+
+def test_a_way_is_there_when_somebody_listens_not_when_its_socket_can_be_seen(ssh: Path) -> None:
+    # OpenSSH binds first and listens afterwards; on a busy machine a client came in between, and was refused.
+    ssh.write_text(
+        f"""#!{sys.executable}
+import socket, sys, time
+way = socket.socket(socket.AF_UNIX)
+way.bind(sys.argv[sys.argv.index("-L") + 1].partition(":")[0])
+time.sleep(0.5)
+way.listen()
+time.sleep(60)
+"""
+    )
+
+    with connection.engine(connection.ssh_url("vm1", "/x/docker.sock"), "s"), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(next(state.ssh_config("s", "vm1").parent.glob("t-*/s"))))
 
 
 @pytest.mark.parametrize(

@@ -189,11 +189,11 @@ def show_abilities(screen: Screen, abilities: Iterable[Ability]) -> None:
     """A line for each, and what to do about those that do not work."""
     for ability in abilities:
         screen.say(
-            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<34}{ability.reason}",
+            f"{'ok ' if ability.works else 'no '}  {ability.kind:<7}{ability.name:<36}{ability.reason}",
             "" if ability.works else "yellow",
         )
         if ability.fix:
-            screen.say(f"{'':46}next: {ability.fix}", "dim")
+            screen.say(f"{'':48}next: {ability.fix}", "dim")
 
 
 def show_belongings(screen: Screen, found: Sequence[tuple[Belonging, str]]) -> None:

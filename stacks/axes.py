@@ -89,7 +89,7 @@ def disk(text: str, cloud: str) -> str:
     offered = [disks.read(each) for each in (member.default_disk, *(member.axes.get("disk") or ()))]
     kinds = _unique(each.kind for each in offered)
     if wanted.kind not in kinds:
-        raise ValueError(f"{cloud} has no such disk; write {' or '.join(f'{each}-8GiB' for each in kinds)}")
+        raise ValueError(f"{cloud} has no such disk; its kinds are {', '.join(kinds)}")
     if not member.features.needs_account and (wanted.iops or wanted.bytes_per_s):
         raise ValueError(f"{cloud} sells no speed; write {wanted.kind}-{disks.size_text(wanted.size_bytes)}")
     like = next(each for each in offered if each.kind == wanted.kind)
@@ -148,7 +148,7 @@ def unfit(values: Mapping[str, str]) -> str:
     if driver.wants_whole_disk and not clouds.load(values["cloud"]).features.whole_disks:
         return f"{driver.name} wants a disk of its own, and hosts of {values['cloud']} have none to give"
     if engines.load(values["engine"]).archive and clouds.load(values["cloud"]).features.on_this_machine:
-        return f"{values['engine']} is fetched by the host, and hosts of {values['cloud']} have their engine from this machine"
+        return f"only rented VMs fetch {values['engine']}; hosts of {values['cloud']} have the engine of their machine image"
     offered = clouds.load(values["cloud"]).axes.get("backing_filesystem")
     if offered is not None and filesystem not in offered:
         return f"{values['cloud']} cannot make {filesystem}; it makes {', '.join(offered)}"

@@ -247,7 +247,8 @@ def _disk(value: Value, clouds_used: tuple[str, ...]) -> str:
             return known_axes.disk(value.text(), cloud)
         except ValueError as reason:
             reasons.append(str(reason))
-    raise value.error(f"{value.text()[:60]!r} is no disk: {reasons[0]}", "write kind and size, as in loop-8GiB")
+    usual = known_axes.usual(clouds_used[0], "")["disk"]
+    raise value.error(f"{value.text()[:60]!r} is no disk: {reasons[0]}", f"write kind and size, as in {usual}")
 
 
 def _disk_size(fields: Mapping[str, Value], axes: _Listed) -> str:

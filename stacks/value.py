@@ -16,6 +16,8 @@ from bench.errors import InputError
 from stacks import quantity
 
 _SHOWN = 60
+_ALIKE = 0.7
+"""From here on a name is taken for a slip of another: debian-12, which public clouds have, is none of debian-trixie."""
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 _NOTHING = ("", "~", "null", "Null", "NULL")
@@ -139,5 +141,5 @@ def _short(text: str) -> str:
 
 
 def _nearest(text: str, known: Collection[str]) -> str:
-    near = get_close_matches(text, known, n=1)
+    near = get_close_matches(text, known, n=1, cutoff=_ALIKE)
     return (f"did you mean {near[0]!r}? " if near else "") + f"known here: {', '.join(known)}"

@@ -164,5 +164,5 @@ def test_hosts_on_this_machine_keep_the_engine_that_they_have(cloud: str) -> Non
 
     assert [cell.engine for cell in made.cells] == ["distribution"]
     assert [left.reason for left in made.left_out] == [
-        f"docker_ce is fetched by the host, and hosts of {cloud} have their engine from this machine"
+        f"only rented VMs fetch docker_ce; hosts of {cloud} have the engine of their machine image"
     ]

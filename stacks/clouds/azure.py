@@ -1,6 +1,6 @@
 """Microsoft Azure. Everything of a site lies in one resource group, and goes with it.
 
-A VM that powers itself off stays allocated, and is paid for. Where its life is less than a day, a schedule of Azure's own
+A VM that powers itself off stays allocated, and is paid for. Where its life is 23 h at most, a schedule of Azure's own
 deallocates it; its disks and its address stay until the group goes.
 """
 
@@ -15,6 +15,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,9 @@ _FORMS = {"region": r"[a-z]+\d?", "instance_type": r"(Standard|Basic)_[A-Z]+\d+(
 _VMS = "virtualMachines"
 
 _LAST_PRIORITY = 4096
+_WITHOUT_NVME = frozenset({"centos-7", "rhel-7"})
+"""Images whose kernel (3.10) does not boot from the NVMe disks of newer types, nor know their network device (MANA)."""
+
 _SCHEDULE_LIMIT_S = 23 * 3600
 """A schedule is daily: for a VM that is meant to live longer it would come too early."""
 
@@ -231,6 +235,11 @@ def is_accelerated(instance_type: str) -> bool:
     return found is not None and int(found[2]) >= (2 if found[1] in {"B", "L"} else 4)
 
 
+def _generation(instance_type: str) -> int:
+    found = re.fullmatch(r".*_v(\d+)", instance_type)
+    return int(found[1]) if found else 1
+
+
 def has_local_nvme(instance_type: str) -> bool:
     """Whether a type of VM brings NVMe disks that nothing is on: those with a `d` from generation 6 on, and the L series.
 
@@ -250,9 +259,21 @@ def takes_premium(instance_type: str) -> bool:
 
 def _unfit(request: HostRequest) -> str:
     """Why there is no such VM, and after a colon the cure, or empty."""
-    wanted, kind = disk.read(request.disk), request.instance_type
+    return _unbootable(request) or _without_its_disk(request)
+
+
+def _unbootable(request: HostRequest) -> str:
+    kind = request.instance_type
     if re.fullmatch(_ARM, kind):
         return f"{kind} is for ARM, and all images here are for x86: choose one without p, such as Standard_D2s_v5"
+    if _generation(kind) >= _FIRST_WITH_BLANK_NVME and request.machine_image in _WITHOUT_NVME:
+        what = f"{kind} wants an image that knows NVMe and its network device, and {request.machine_image} does not"
+        return f"{what}: choose a type of an older generation, such as Standard_D2s_v5, or a newer image"
+    return ""
+
+
+def _without_its_disk(request: HostRequest) -> str:
+    wanted, kind = disk.read(request.disk), request.instance_type
     if wanted.kind != _SOLD_BY_SPEED and (wanted.iops or wanted.bytes_per_s):
         what = f"the speed of a disk of kind {wanted.kind} follows from its size or its VM ({request.disk})"
         return f"{what}: leave +iops and +MiBps out, or ask for {_SOLD_BY_SPEED}, where they are sold"
@@ -399,10 +420,17 @@ def _image_id(region: str, name: str) -> str:
 def _zones_of(region: str) -> tuple[str, ...]:
     with _asking(f"looking up the zones of {region}"):
         kinds = _resources().providers.get("Microsoft.Compute").resource_types or []
-    mappings = [each for kind in kinds if kind.resource_type == _VMS for each in kind.zone_mappings or ()]
-    # It writes `Germany West Central` here, and `germanywestcentral` everywhere else.
-    zones = {zone for each in mappings if each.location.replace(" ", "").lower() == region for zone in each.zones or ()}
-    return tuple(sorted(zones))
+    vms = [kind for kind in kinds if kind.resource_type == _VMS]
+    if region not in (known := {_short(place) for kind in vms for place in kind.locations or ()}):
+        near = ", ".join(get_close_matches(region, sorted(known), cutoff=0.0))
+        raise DeployError(f"Azure makes no VMs in {region}", where=f"azure, {region}", next_step=f"write a region such as {near}")
+    mappings = [each for kind in vms for each in kind.zone_mappings or ()]
+    return tuple(sorted({zone for each in mappings if _short(each.location) == region for zone in each.zones or ()}))
+
+
+def _short(location: str) -> str:
+    """Azure writes `Germany West Central` where it lists, and `germanywestcentral` everywhere else."""
+    return location.replace(" ", "").lower()
 
 
 def _instance_types(region: str) -> tuple[str, ...]:

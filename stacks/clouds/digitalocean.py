@@ -311,7 +311,9 @@ def _zones(region: str) -> tuple[str, ...]:
         known = [str(each["slug"]) for each in _all(client.regions.list, "regions") if each["available"]]
     if region not in known:
         raise DeployError(
-            f"DigitalOcean makes nothing (any more) in {region}", where="region", next_step=f"write one of {', '.join(known)}"
+            f"DigitalOcean makes nothing (any more) in {region}",
+            where="cloud digitalocean",
+            next_step=f"write one of {', '.join(known)}",
         )
     return (region,)
 

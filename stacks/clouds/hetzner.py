@@ -278,7 +278,9 @@ def _zones(region: str) -> tuple[str, ...]:
     with _asking(f"region {region}"):
         known = [str(location.name) for location in client.locations.get_all()]
     if region not in known:
-        raise DeployError(f"Hetzner has no location {region}", where="region", next_step=f"write one of {', '.join(known)}")
+        raise DeployError(
+            f"Hetzner has no location {region}", where="cloud hetzner", next_step=f"write one of {', '.join(known)}"
+        )
     return (region,)
 
 

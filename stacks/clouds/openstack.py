@@ -399,6 +399,9 @@ def _refused(error: Exception, status: int | None, what: str, region: str) -> De
         403: "give the user of these credentials the role member in this project",
         404: "is it a region of this project? see: openstack catalog list",
     }
+    if "could not be loaded" in str(error) or "not found" in str(error).lower():
+        # The SDK finds no service in the catalog: that is how a region that is none shows.
+        status = 404
     usual = "is OS_AUTH_URL right, and the network up? If so, ask the cloud's operator with these words"
     return DeployError(
         f"{what}: {' '.join(str(error).split())}",

@@ -247,6 +247,7 @@ def test_local_nvme_comes_with_the_type_of_vm_and_no_disk_is_made(recorder: Reco
         ({"instance_type": "Standard_D2ds_v6"}, "has local disks beside the Premium_LRS one"),
         ({"instance_type": "Standard_D2_v5"}, "takes no Premium_LRS"),
         ({"instance_type": "Standard_D2ps_v5"}, "for ARM"),
+        ({"instance_type": "Standard_D2s_v6", "machine_image": "centos-7"}, "wants an image that knows NVMe"),
         ({"disk": "nvme-64GiB", "instance_type": "Standard_D2ds_v6", "driver": "devicemapper-direct"}, "wants two disks"),
     ],
 )
@@ -487,6 +488,13 @@ def test_zones_are_those_of_the_region_in_their_order(cloud: CloudSide) -> None:
     assert cloud.table.rows() == ()
     assert ACCOUNT.zones(REGION) == ("1", "2", "3")
     assert ACCOUNT.zones("westcentralus") == ()
+
+
+def test_a_region_that_is_none_is_refused_with_those_that_are_like_it(cloud: CloudSide) -> None:
+    del cloud
+    with pytest.raises(DeployError, match="makes no VMs in germanywestcentrl") as raised:
+        ACCOUNT.zones("germanywestcentrl")
+    assert "germanywestcentral" in raised.value.next_step
 
 
 def test_types_are_those_that_the_region_sells(cloud: CloudSide) -> None:

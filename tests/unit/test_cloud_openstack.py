@@ -455,7 +455,7 @@ def test_a_region_that_is_none_is_told(served: CloudSide) -> None:
     with pytest.raises(DeployError) as refused:
         ACCOUNT.zones("GRA99")
     assert refused.value.where == "openstack GRA99"
-    assert refused.value.next_step
+    assert refused.value.next_step == "is it a region of this project? see: openstack catalog list"
 
 
 def test_throttling_is_waited_out_but_not_for_ever(served: CloudSide) -> None:

@@ -72,11 +72,8 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: P
     from stacks import clouds, hosts, image, ownership, parts, settle
 
     for cloud, requests in hosts.by_cloud(name, planned.cells, matrix.load.generators).items():
-        member = clouds.load(cloud)
-        if problems := member.problems():
-            what, _, step = problems[0].partition(": ")
-            raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
-        if full := member.room(requests):
+        insist_on_access(cloud)
+        if full := clouds.load(cloud).room(requests):
             what, _, step = full.partition(": ")
             raise DeployError(what, where=f"cloud {cloud}", next_step=step)
     insist_on_terms(matrix, planned, price_file, stays=stays)
@@ -88,6 +85,15 @@ def take(screen: Screen, name: str, matrix: Matrix, planned: Plan, price_file: P
             image.ensure("loadgen")
     ownership.claim(name)
     settle.keep(settled)
+
+
+def insist_on_access(cloud: str) -> None:
+    """Raise DeployError where something is missing without which the cloud cannot be used: an SDK, credentials, a tool."""
+    from stacks import clouds
+
+    if problems := clouds.load(cloud).problems():
+        what, _, step = problems[0].partition(": ")
+        raise DeployError(what, where=f"cloud {cloud}", next_step=step or "cowbench doctor")
 
 
 def insist_on_terms(matrix: Matrix, planned: Plan, price_file: Path | None, *, stays: bool) -> None:
@@ -107,8 +113,11 @@ def wanted_of(matrix: Matrix) -> Wanted:
 
 def preview(screen: Screen, name: str, matrix: Matrix, planned: Plan) -> dict[str, int]:
     """What `bring_up` would do: operation → number of resources. Nothing is made, and nothing is kept."""
-    from stacks import fleet, parts, settle
+    from stacks import clouds, fleet, parts, settle
 
+    for cloud in dict.fromkeys(cell.cloud for cell in planned.cells):
+        if clouds.load(cloud).features.needs_account:
+            insist_on_access(cloud)
     settled = settle.settle(parts.split(name, planned.cells), matrix.load.generators, matrix.terms)
     return fleet.preview(name, planned.cells, wanted_of(matrix), settled, lambda step: display.show_step(screen, step))
 

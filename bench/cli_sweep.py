@@ -41,11 +41,16 @@ def of_account(
 ) -> dict[str, list[dict[str, Any]]]:
     """Show and remove what of ours is left in an account; gives what goes and what stays as JSON has it.
 
-    Raises DeployError naming what resisted.
+    Raises DeployError naming what resisted, or what is missing to ask at all; of a region that is none too.
     """
     from stacks import account_sweep
 
-    found = account_sweep.account_of(cloud).belongings(tuple(regions))
+    account = account_sweep.account_of(cloud)
+    steps.insist_on_access(cloud)
+    for region in regions:
+        # Nothing is found in a region that is none, and that would read as if all were clean.
+        account.zones(region)
+    found = account.belongings(tuple(regions))
     doomed = account_sweep.doomed(found, account_sweep.mine(), run=run, everything=everything)
     if doomed:
         display.show_belongings(screen, [(each.belonging, each.why) for each in doomed])

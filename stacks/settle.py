@@ -39,9 +39,9 @@ _NEAR = 5
 def settle(split: Sequence[Part], generators: Generators | None, terms: Terms) -> dict[str, Settled]:
     """What holds for each part that rents anything, by its name: what was kept of it, and what is new. Writes nothing.
 
-    Asks the clouds for images and zones that are not known yet, whether a new part's types of VM are sold there, and for the
-    operator's address where nobody said it. Raises DeployError when one does not answer or the stack's time is over, InputError
-    when the terms are not those it was made on, or name a zone or a type that is not there.
+    Asks the clouds for images and zones that are not known yet, whether a new part's types of VM, and those to try instead, are
+    sold there, and for the operator's address where nobody said it. Raises DeployError when one does not answer or the stack's
+    time is over, InputError when the terms are not those it was made on, or name a zone or a type that is not there.
     """
     rented = {part.name: requests for part in split if (requests := _requests(part, generators))}
     if not rented:
@@ -168,11 +168,11 @@ def _regions(requests: Iterable[tuple[str, HostRequest]]) -> dict[str, tuple[str
     return {"/".join(place): place for place in sorted({(cloud, request.region) for cloud, request in requests})}
 
 
-def _types(requests: Iterable[tuple[str, HostRequest]]) -> dict[tuple[str, str], list[str]]:
-    """The types of VM that are wanted, by cloud and region."""
+def _types(requests: Iterable[tuple[str, HostRequest]], terms: Terms) -> dict[tuple[str, str], list[str]]:
+    """The types of VM that are wanted, and those that may take their place, by cloud and region."""
     found: dict[tuple[str, str], list[str]] = {}
     for cloud, region, kind in sorted({(cloud, request.region, request.instance_type) for cloud, request in requests}):
-        found.setdefault((cloud, region), []).append(kind)
+        found.setdefault((cloud, region), []).extend((kind, *terms.instead_of.get(kind, ())))
     return found
 
 
@@ -192,7 +192,7 @@ def _looked_up(
             for key, region in _regions(requests).items():
                 if key not in found[name].zones:
                     zones[key] = pool.submit(_first_zone, *region, terms)
-        sold = [pool.submit(_insist_on_types, *place, kinds) for place, kinds in _types(new).items()]
+        sold = [pool.submit(_insist_on_types, *place, kinds) for place, kinds in _types(new, terms).items()]
         placed = {key: each.result() for key, each in zones.items()}
         for each in sold:
             each.result()

@@ -32,7 +32,7 @@ class MadeUp:
 
     name: str
     zones: tuple[str, ...] = ("a", "b")
-    types: tuple[str, ...] = ("2cpu-1GiB", "large", "small")
+    types: tuple[str, ...] = ("2cpu-1GiB", "large", "larger", "small")
     there: list[Belonging] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     """Ids that cannot be removed while `there` has anything before them."""

@@ -359,8 +359,9 @@ def test_load_generators_may_become_a_dearer_type_too() -> None:
 
 def test_a_plan_with_an_unknown_part_is_stopped_since_nobody_knows() -> None:
     of = renting.wanted({"region": ("south",)}, budget=1000.0, currency="USD")
-    with pytest.raises(InputError, match=r"costs at least .* nobody knows: rented has no price of 1 x large in south"):
+    with pytest.raises(InputError, match=r"costs at least .* nobody knows: rented has no price of 1 x large in south") as raised:
         cost.insist_on_budget(of, planned(of), prices.read())
+    assert raised.value.next_step.startswith("is each name right?")
 
 
 def test_another_currency_is_unknown_until_its_rate_is_given(tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ def test_a_type_that_a_region_does_not_sell_is_refused_with_those_that_are_like_
     assert raised.value.next_step == "write another region"
 
 
+def test_a_type_to_try_instead_that_is_not_sold_is_refused_before_it_is_needed(far: MadeUp) -> None:
+    far.types = ("large", "small")
+
+    with pytest.raises(InputError, match=r"far has no instance type smal in middle"):
+        settle.settle(_parts("debian-12"), None, replace(TERMS, instead_of={"large": ("smal",)}))
+    # What stands in for a type that no host has is nobody's.
+    settle.settle(_parts("debian-12"), None, replace(TERMS, instead_of={"large": ("small",), "other": ("smal",)}))
+
+
 def test_a_stack_that_stands_keeps_a_type_that_is_sold_no_more(far: MadeUp) -> None:
     settle.keep(settle.settle(_parts("debian-12"), None, TERMS))
     far.types = ()

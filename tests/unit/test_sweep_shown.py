@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import time
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench import cli_sweep, display, terminal
+from bench.errors import DeployError
 from stacks.lifecycle import Step
 from tests.unit import made_up_clouds
 from tests.unit.made_up_clouds import belonging
@@ -26,9 +28,9 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     return made_up_clouds.register(monkeypatch, "far")[0]
 
 
-def swept(*, dry_run: bool = True, run: str = "") -> tuple[str, dict[str, list[dict[str, Any]]]]:
+def swept(*, dry_run: bool = True, run: str = "", regions: tuple[str, ...] = ()) -> tuple[str, dict[str, list[dict[str, Any]]]]:
     with redirect_stdout(io.StringIO()) as out:
-        told = cli_sweep.of_account(terminal.Screen(), "far", (), run=run, everything=False, dry_run=dry_run)
+        told = cli_sweep.of_account(terminal.Screen(), "far", regions, run=run, everything=False, dry_run=dry_run)
     return out.getvalue(), told
 
 
@@ -78,3 +80,27 @@ def test_a_kind_that_is_longer_than_its_column_does_not_touch_the_name() -> None
         with redirect_stdout(io.StringIO()) as out:
             display.show_step(terminal.Screen(), step, cloud)
         assert "SecurityGroupIngressRule aws-port-22" in out.getvalue()
+
+
+def test_a_region_that_is_none_is_refused_and_not_told_to_be_clean(far: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def zones(region: str) -> tuple[str, ...]:
+        if region != "middle":
+            raise DeployError(f"far has no region {region}", where="cloud far", next_step="write one of middle")
+        return ()
+
+    monkeypatch.setattr(far, "_zones", zones)
+
+    with pytest.raises(DeployError, match="no region mars"):
+        swept(regions=("middle", "mars"))
+    assert not any(each.startswith("belongings") for each in far.asked)
+    assert swept(regions=("middle",))[0].startswith("nothing to sweep in far")
+
+
+def test_without_its_sdk_or_credentials_an_account_is_not_asked(far: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = replace(far.cloud(), problems=lambda: ("pulumi_far is not installed: make setup-clouds CLOUDS=far",))
+    monkeypatch.setattr(far, "cloud", lambda: missing)
+
+    with pytest.raises(DeployError) as raised:
+        swept()
+    assert str(raised.value) == "cloud far: pulumi_far is not installed\n  next: make setup-clouds CLOUDS=far"
+    assert far.asked == []

@@ -139,10 +139,13 @@ def estimate(matrix: Matrix, plan: Plan, prices: Prices, day: date | None = None
         sums=tuple(_sums(lines, unknown)),
         stands_s=stands_s,
         unknown=unknown,
-        not_counted=_not_counted(matrix) if counted else (),
+        not_counted=_not_counted(matrix, plan.cells) if counted else (),
         old=tuple(old),
         assumed=_assumed(plan.cells, matrix.load) if counted else (),
     )
+
+
+_NO_PRICE = "has no price of"
 
 
 def load_s(load: Load, cells: Iterable[Cell]) -> float:
@@ -168,6 +171,8 @@ def insist_on_budget(matrix: Matrix, plan: Plan, prices: Prices, *, stays: bool 
     if why := over_budget(matrix, plan, prices, stays=stays):
         less = "let the hosts end sooner (deploy.expires), plan fewer cells" if stays else "plan fewer cells or blocks"
         step = f"allow more (deploy.budget), {less}, or name prices in a file (--prices FILE): see cowbench plan"
+        if _NO_PRICE in why:
+            step = "is each name right? If so, name its price in a file (--prices FILE), or leave deploy.budget out"
         raise InputError(why, where=matrix.place("deploy"), next_step=step)
 
 
@@ -199,7 +204,7 @@ def over_budget(matrix: Matrix, plan: Plan, prices: Prices, *, stays: bool = Tru
     if not cost.rented:
         return ""
     total, foreign = _in_currency(cost, currency, prices.rates, stays=stays)
-    unknown = [*(f"{cloud} has no price of {', '.join(parts)}" for cloud, parts in cost.unknown.items()), *foreign]
+    unknown = [*(f"{cloud} {_NO_PRICE} {', '.join(parts)}" for cloud, parts in cost.unknown.items()), *foreign]
     least = "at least " if unknown else ""
     known = f"{_judged(matrix, stays=stays)} {least}{_money(total, currency)}"
     if total > budget:
@@ -382,9 +387,10 @@ def _is_old(figure: Figure, today: date) -> bool:
     return figure.as_of is not None and (today - figure.as_of).days > _OLD_AFTER_DAYS
 
 
-def _not_counted(matrix: Matrix) -> tuple[str, ...]:
+def _not_counted(matrix: Matrix, cells: Iterable[Cell]) -> tuple[str, ...]:
     load = "load goes over the network to this machine" if matrix.load.generators is None else "control traffic alone"
-    return (f"egress ({load})", "disks that the machine images boot from", "taxes and discounts")
+    router = ("the router of openstack",) if any(cell.cloud == "openstack" for cell in cells) else ()
+    return (f"egress ({load})", "disks that the machine images boot from", *router, "taxes and discounts")
 
 
 def _assumed(cells: Iterable[Cell], load: Load) -> tuple[str, ...]:

@@ -62,6 +62,11 @@ def test_an_emulated_cpu_lacks_the_instruction_that_kernels_die_of() -> None:
     assert "-accel kvm -cpu host" in words(accelerated=True)
 
 
+def test_one_thread_emulates_all_processors_for_with_several_a_kernel_dies_of_rewriting_itself() -> None:
+    assert "-accel tcg,thread=single," in words(cpus=2)
+    assert "-smp 2" in words(cpus=2)
+
+
 def test_an_image_with_its_own_bootloader_gets_no_kernel_from_us() -> None:
     said = words(kernel=None)
 

@@ -19,7 +19,7 @@ from pulumi.dynamic import CreateResult, Resource
 from bench import knowledge
 from bench.errors import DeployError
 from bench.records import ServerFacts
-from stacks import address, connection, image, image_archive, image_transfer, servers, state
+from stacks import address, connection, image, image_archive, image_transfer, servers, state, vm_process
 from stacks.resources.replaced import Replaced
 from stacks.server import Credential, Server
 
@@ -53,10 +53,12 @@ class ContainerProvider(Replaced):
                 _wait_until_ready(container, server, addresses, props)
                 facts = _read_facts(engine, container, props, server)
             except docker.errors.APIError as error:
-                _remove(engine, props)
+                _clear_away(engine, props)
                 raise _refused(error, props["cell"]) from error
+            except requests.exceptions.ConnectionError as error:
+                raise _lost(error, props) from error
             except BaseException:
-                _remove(engine, props)
+                _clear_away(engine, props)
                 raise
         endpoints = {
             "endpoint": _url(addresses["endpoint"], _port(server, addresses)),
@@ -182,6 +184,24 @@ def _wait_until_ready(container: DockerContainer, server: Server, addresses: dic
             raise _not_ready(container, f"the server {server.name} ended by itself", cell)
         time.sleep(0.1)
     raise _not_ready(container, f"the server {server.name} did not answer within {_READY_TIMEOUT_S} s", cell)
+
+
+def _clear_away(engine: docker.DockerClient, props: dict[str, Any]) -> None:
+    """Remove what a failed create left. Why it failed is what is told, not that this did not work either."""
+    with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+        _remove(engine, props)
+
+
+def _lost(error: Exception, props: dict[str, Any]) -> DeployError:
+    """The engine went in the middle of it. Of a VM on this machine the console tells why."""
+    said = vm_process.console(state.host_dir(props["stack"], props["host"]))
+    meanings = knowledge.explain(said)
+    shown = "".join(f"\n    {line}" for line in said.splitlines()[-_LOG_TAIL_LINES:]) if meanings else ""
+    meaning = "".join(f"\n  means: {m.cause}" for m in meanings)
+    cure = meanings[0].cure if meanings else "is its host still there? If so, the same again shows whether it was a passing fault"
+    return DeployError(
+        f"the connection to the engine broke: {error}{shown}{meaning}", where=f"cell {props['cell']}", next_step=cure
+    )
 
 
 def _refused(error: docker.errors.APIError, cell: str) -> DeployError:

@@ -147,7 +147,7 @@ def test_the_doctor_tries_an_account_only_when_its_credentials_are_there(far: Ma
 
     assert [each.works for each in tried] == [True] * 5
     assert "middle answers; zones: a, b" in tried[1].reason
-    assert tried[2].reason == "3 instance types in middle"
+    assert tried[2].reason == "4 instance types in middle"
     assert "debian-12 in middle is far-middle-debian-12" in tried[3].reason
 
     far.asked.clear()

@@ -155,5 +155,9 @@ def network_config(vm: Vm) -> str:
 
 
 def meta_data(vm: Vm, incarnation: str) -> str:
-    """cloud-init's meta-data. Another instance id is another VM: what runs once per instance runs again."""
-    return json.dumps({"instance-id": incarnation, "local-hostname": vm.name}) + "\n"
+    """cloud-init's meta-data. Another instance id is another VM: what runs once per instance runs again.
+
+    An image of our own has no later stage: cloud-init does all before the network is up, and starts twice in place of four times.
+    """
+    ours = {"dsmode": "local"} if vm.kernel else {}
+    return json.dumps({"instance-id": incarnation, "local-hostname": vm.name, **ours}) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from bench import knowledge
 from stacks import drivers, engines, image, machine_build, machine_contents, machine_definition, machine_image
@@ -66,7 +67,9 @@ def test_it_can_be_reached_and_told_what_to_do(name: str) -> None:
     assert {"openssh-server", "cloud-init"} <= set(packages)
     configuration = (machine_definition.shared() / "cloud.cfg").read_text()
     assert "scripts-per-boot" in configuration
-    assert "ssh_pwauth: false" in configuration
+    # It would restart SSH while the operator logs in.
+    assert "set-passwords" not in yaml.safe_load(configuration)["cloud_config_modules"]
+    assert "PasswordAuthentication no" in (machine_definition.shared() / "customize.sh").read_text()
 
 
 def test_removed_drivers_are_predicted_to_fail_and_only_there(name: str) -> None:

@@ -97,6 +97,14 @@ def test_two_vms_never_share_a_hardware_address() -> None:
     assert len(cards) == 4
 
 
+@pytest.mark.parametrize(("kernel", "said"), [(Path("/cache/vmlinuz"), "local"), (None, None)])
+def test_only_an_image_of_our_own_is_set_up_before_there_is_a_network(kernel: Path | None, said: str | None) -> None:
+    told = json.loads(vm.meta_data(machine(kernel=kernel), "of-this-time"))
+
+    assert told.get("dsmode") == said
+    assert told["instance-id"] == "of-this-time"
+
+
 def test_the_private_network_has_the_vm_and_each_of_its_cells() -> None:
     config = json.loads(vm.network_config(machine()))
 

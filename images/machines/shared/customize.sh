@@ -24,3 +24,16 @@ fi
 sed 's/#.*//' "$shared/masked-units.txt" | while read -r unit; do
     [ -z "$unit" ] || ln -sf /dev/null "$tree/etc/systemd/system/$unit"
 done
+
+# Everything is done in the stage before the network, as the seed asks for. A newer cloud-init, one process for all, waits for each.
+if [ ! -e "$tree/lib/systemd/system/cloud-init-main.service" ]; then
+    ln -sf /dev/null "$tree/etc/systemd/system/cloud-init.service"
+    ln -sf /dev/null "$tree/etc/systemd/system/cloud-config.service"
+fi
+
+# Three of four events that udev is told at boot are of modules, consoles, power and bookkeeping. No rule here acts on them.
+quiet=
+for subsystem in acpi bdi memory tty vc wakeup workqueue; do quiet="$quiet --subsystem-nomatch=$subsystem"; done
+mkdir -p "$tree/etc/systemd/system/systemd-udev-trigger.service.d"
+printf '[Service]\nExecStart=\nExecStart=-udevadm trigger --type=devices --action=add%s\n' "$quiet" \
+    >"$tree/etc/systemd/system/systemd-udev-trigger.service.d/cowbench.conf"

@@ -145,9 +145,6 @@ def estimate(matrix: Matrix, plan: Plan, prices: Prices, day: date | None = None
     )
 
 
-_NO_PRICE = "has no price of"
-
-
 def load_s(load: Load, cells: Iterable[Cell]) -> float:
     """How long the load is planned to take. Trials of one machine or region follow one another, those of others run beside them.
 
@@ -168,10 +165,11 @@ def insist_on_budget(matrix: Matrix, plan: Plan, prices: Prices, *, stays: bool 
 
     `stays`: the hosts are left standing, so that they are paid for until they end themselves; else for the planned run alone.
     """
-    if why := over_budget(matrix, plan, prices, stays=stays):
+    why, unpriced = _doubts(matrix, plan, prices, stays=stays)
+    if why:
         less = "let the hosts end sooner (deploy.expires), plan fewer cells" if stays else "plan fewer cells or blocks"
         step = f"allow more (deploy.budget), {less}, or name prices in a file (--prices FILE): see cowbench plan"
-        if _NO_PRICE in why:
+        if unpriced:
             step = "is each name right? If so, name its price in a file (--prices FILE), or leave deploy.budget out"
         raise InputError(why, where=matrix.place("deploy"), next_step=step)
 
@@ -197,21 +195,26 @@ def over_budget(matrix: Matrix, plan: Plan, prices: Prices, *, stays: bool = Tru
 
     Of a host that may become another type (`deploy.instead_of`) the dearest one counts. `stays` as in `insist_on_budget`.
     """
+    return _doubts(matrix, plan, prices, stays=stays)[0]
+
+
+def _doubts(matrix: Matrix, plan: Plan, prices: Prices, *, stays: bool) -> tuple[str, bool]:
+    """As `over_budget`, and whether a price is missing."""
     budget, currency = matrix.terms.budget, matrix.terms.currency
     if budget is None:
-        return ""
+        return "", False
     cost = estimate(matrix, plan, prices, dearest=True)
     if not cost.rented:
-        return ""
+        return "", False
     total, foreign = _in_currency(cost, currency, prices.rates, stays=stays)
-    unknown = [*(f"{cloud} {_NO_PRICE} {', '.join(parts)}" for cloud, parts in cost.unknown.items()), *foreign]
+    unknown = [*(f"{cloud} has no price of {', '.join(parts)}" for cloud, parts in cost.unknown.items()), *foreign]
     least = "at least " if unknown else ""
     known = f"{_judged(matrix, stays=stays)} {least}{_money(total, currency)}"
     if total > budget:
-        return f"{known}, its budget is {_money(budget, currency)}"
+        return f"{known}, its budget is {_money(budget, currency)}", False
     if unknown:
-        return f"{known}, and whether {_money(budget, currency)} is enough nobody knows: {'; '.join(unknown)}"
-    return ""
+        return f"{known}, and whether {_money(budget, currency)} is enough nobody knows: {'; '.join(unknown)}", bool(cost.unknown)
+    return "", False
 
 
 def of_hosts(

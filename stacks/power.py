@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import docker.errors
 import requests.exceptions
 
-from bench import knowledge
 from bench.errors import DeployError, InputError
-from stacks import clouds, connection, servers, ssh, state, vm_process
+from stacks import clouds, connection, servers, setup_failure, ssh, state, vm_process
 from stacks import reach as reaching
 
 if TYPE_CHECKING:
@@ -144,7 +143,6 @@ def _wait_until_ready(stack: str, target: Target, container: Container) -> None:
 
 
 def _did_not_come_back(what: str, said: str, target: Target) -> DeployError:
-    meanings = knowledge.explain(said)
-    meaning = "".join(f"\n  means: {each.cause}" for each in meanings)
     otherwise = f"what the power loss left is on the host: cowbench logs {target.cell.name}; then cowbench down, and up again"
-    return DeployError(f"{what}{meaning}", where=target.cell.name, next_step=meanings[0].cure if meanings else otherwise)
+    causes, next_step = setup_failure.meaning(said, otherwise)
+    return DeployError(f"{what}{causes}", where=target.cell.name, next_step=next_step)

@@ -16,10 +16,9 @@ import pulumi
 import requests.exceptions
 from pulumi.dynamic import CreateResult, Resource
 
-from bench import knowledge
 from bench.errors import DeployError
 from bench.records import ServerFacts
-from stacks import address, connection, image, image_archive, image_transfer, servers, state, vm_process
+from stacks import address, connection, image, image_archive, image_transfer, servers, setup_failure, state, vm_process
 from stacks.resources.replaced import Replaced
 from stacks.server import Credential, Server
 
@@ -192,36 +191,32 @@ def _clear_away(engine: docker.DockerClient, props: dict[str, Any]) -> None:
         _remove(engine, props)
 
 
-def _meaning(said: str, otherwise: str) -> tuple[str, str]:
-    """The lines that tell what is known of it, and what to do: `otherwise` where nothing is."""
-    meanings = knowledge.explain(said)
-    return "".join(f"\n  means: {each.cause}" for each in meanings), meanings[0].cure if meanings else otherwise
-
-
 def _lost(error: Exception, props: dict[str, Any]) -> DeployError:
     """The engine went in the middle of it. Of a VM on this machine the console tells why."""
     said = vm_process.console(state.host_dir(props["stack"], props["host"]))
-    meaning, cure = _meaning(said, "is its host still there? If so, the same again shows whether it was a passing fault")
-    shown = "".join(f"\n    {line}" for line in said.splitlines()[-_LOG_TAIL_LINES:]) if meaning else ""
+    causes, cure = setup_failure.meaning(
+        said, "is its host still there? If so, the same again shows whether it was a passing fault"
+    )
+    shown = "".join(f"\n    {line}" for line in said.splitlines()[-_LOG_TAIL_LINES:]) if causes else ""
     return DeployError(
-        f"the connection to the engine broke: {error}{shown}{meaning}", where=f"cell {props['cell']}", next_step=cure
+        f"the connection to the engine broke: {error}{shown}{causes}", where=f"cell {props['cell']}", next_step=cure
     )
 
 
 def _refused(error: docker.errors.APIError, cell: str) -> DeployError:
     said = str(error.explanation or error)
-    meaning, cure = _meaning(said, "look for the engine's own words in dockerd.log of the host")
-    return DeployError(f"the engine refused: {said}{meaning}", where=f"cell {cell}", next_step=cure)
+    causes, cure = setup_failure.meaning(said, "look for the engine's own words in dockerd.log of the host")
+    return DeployError(f"the engine refused: {said}{causes}", where=f"cell {cell}", next_step=cure)
 
 
 def _not_ready(container: DockerContainer, problem: str, cell: str) -> DeployError:
     log = container.logs(tail=_LOG_LINES_LIMIT).decode(errors="replace").strip()
-    meaning, cure = _meaning(log, "read the container's log above; try the server's image by hand with docker run")
+    causes, cure = setup_failure.meaning(log, "read the container's log above; try the server's image by hand with docker run")
     lines = log.splitlines() or ["(the container wrote nothing)"]
     if len(lines) > _LOG_HEAD_LINES + _LOG_TAIL_LINES:
         lines = [*lines[:_LOG_HEAD_LINES], "...", *lines[-_LOG_TAIL_LINES:]]
     shown = "".join(f"\n    {line}" for line in lines)
-    return DeployError(f"{problem}; its log:{shown}{meaning}", where=f"cell {cell}", next_step=cure)
+    return DeployError(f"{problem}; its log:{shown}{causes}", where=f"cell {cell}", next_step=cure)
 
 
 def _read_facts(engine: docker.DockerClient, container: DockerContainer, props: dict[str, Any], server: Server) -> ServerFacts:

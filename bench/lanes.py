@@ -1,16 +1,18 @@
 """Which trials may overlap: those on different machines. Trials that share a machine form a lane, one after another.
 
-Lanes run side by side, each in a thread of its own, since a load generator belongs to the thread that started it.
+Lanes run side by side, each in a thread of its own, since a load generator belongs to the thread that started it. They are waited
+for as futures: Python 3.11 takes a thread for dead whose `join` was interrupted (CPython issue 90882).
 """
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
     from bench.records import GeneratorHost, Target, Trial
 
@@ -57,28 +59,27 @@ def side_by_side(works: Sequence[Callable[[], None]], stop: Callable[[], None]) 
         works[0]()
         return
     errors: list[BaseException] = []
-    threads = [threading.Thread(target=_work, args=(work, errors), name=f"lane {at}") for at, work in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    try:
-        while any(thread.is_alive() for thread in threads) and not errors:
-            for thread in threads:
-                thread.join(_ASK_AGAIN_S / len(threads))
-    finally:
-        _end(threads, stop)
+    with ThreadPoolExecutor(len(works), thread_name_prefix="lane") as threads:
+        running: list[Future[None]] = []
+        try:
+            running += (threads.submit(_work, work, errors) for work in works)
+            # Asked again and again: a signal that another thread gets wakes nobody.
+            while wait(running, _ASK_AGAIN_S, FIRST_EXCEPTION).not_done and not errors:
+                pass
+        finally:
+            _end(running, stop)
     if errors:
         raise errors[0]
 
 
-def _end(threads: Sequence[threading.Thread], stop: Callable[[], None]) -> None:
+def _end(running: Sequence[Future[None]], stop: Callable[[], None]) -> None:
     """Returns when none of them runs any more, also when the user does not want to wait."""
     impatient: KeyboardInterrupt | None = None
-    while any(thread.is_alive() for thread in threads):
+    while not all(lane.done() for lane in running):
         try:
             # Again and again: a lane may just have been between two steps and begun one more.
             stop()
-            for thread in threads:
-                thread.join(_ASK_AGAIN_S)
+            wait(running, _ASK_AGAIN_S)
         except KeyboardInterrupt as again:
             impatient = again
     if impatient:
@@ -88,5 +89,7 @@ def _end(threads: Sequence[threading.Thread], stop: Callable[[], None]) -> None:
 def _work(work: Callable[[], None], errors: list[BaseException]) -> None:
     try:
         work()
-    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for all lanes
+    except BaseException as error:
+        # The first one in time is raised in the thread that waits for all lanes.
         errors.append(error)
+        raise

@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -213,23 +214,17 @@ def _side_by_side(
     if len(works) == 1:
         work(next(iter(works)))
     else:
-        threads = [threading.Thread(target=work, args=(name,), name=f"part {name}") for name in works]
-        for thread in threads:
-            thread.start()
-        _await(threads, stop)
+        # Futures are waited for, no threads: Python 3.11 takes one for dead whose `join` was interrupted (CPython issue 90882).
+        with ThreadPoolExecutor(len(works), thread_name_prefix="part") as threads:
+            try:
+                running = [threads.submit(work, name) for name in works]
+                # Asked again and again: a signal that another thread gets wakes nobody.
+                while wait(running, _ASK_AGAIN_S).not_done:
+                    pass
+            except BaseException:
+                stop()
+                raise
     if broken:
         raise next((error for error in broken if not isinstance(error, CowbenchError)), broken[0])
     in_order = [name for name in works if name in done]
     return {name: done[name] for name in in_order}, {name: failed[name] for name in works if name in failed}
-
-
-def _await(threads: Sequence[threading.Thread], stop: Callable[[], None]) -> None:
-    try:
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(_ASK_AGAIN_S / len(threads))
-    except BaseException:
-        stop()
-        for thread in threads:
-            thread.join()
-        raise

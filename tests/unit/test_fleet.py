@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -222,26 +225,23 @@ def test_an_error_of_our_own_in_one_part_is_raised_when_all_have_ended() -> None
 
 
 def test_an_interrupt_stops_every_part_and_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = threading.Event()
+    both, asked = threading.Barrier(2, timeout=20), threading.Event()
     ended: list[str] = []
     stopped: list[str] = []
 
     def work(name: str) -> None:
+        if both.wait() == 0:
+            os.kill(os.getpid(), signal.SIGINT)
         asked.wait(20)
+        # Longer than whoever does not wait takes to be back.
+        time.sleep(0.5)
         ended.append(name)
 
     def stop() -> None:
         fleet._stop(("s.far", "s.near"), threading.Event())
         asked.set()
 
-    def interrupted(_thread: threading.Thread, timeout: float | None = None) -> None:
-        if timeout is not None:
-            raise KeyboardInterrupt
-        join(_thread)
-
-    join = threading.Thread.join
     monkeypatch.setattr(sweep, "stop_processes", lambda name, *, grace_s: stopped.append(name) if grace_s else None)
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
     works: dict[str, Callable[[], None]] = {name: partial(work, name) for name in ("s.far", "s.near")}
 
     with pytest.raises(KeyboardInterrupt):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -188,6 +189,8 @@ def test_ctrl_c_ends_every_lane_and_keeps_what_was_measured(folder: Path) -> Non
             if trial.cell == "vfs":
                 os.kill(os.getpid(), signal.SIGINT)
             assert generator.abandoned.wait(PATIENCE_S)
+            # Longer than whoever does not wait takes to be back.
+            time.sleep(0.5)
 
     with pytest.raises(Interrupted, match="of 8 trials are measured and kept"):
         perform(folder, interrupt_later)

@@ -74,6 +74,9 @@ def up(
         _free_stale_lock(stack, pulumi_stack)
         with watch.within(limit_s, stack):
             result = pulumi_stack.up(on_event=watch.listen, on_output=_log(stack), refresh=look or None)
+        if "targets" not in result.outputs:
+            # Somebody else interrupted it, and so early that nothing had failed.
+            raise watch.cut_short(stack)
     credential = result.outputs["credential"].value
     standing = Standing(
         stack=stack,

@@ -68,7 +68,11 @@ class Watch:
 
     @contextmanager
     def within(self, limit_s: float | None, stack: str) -> Iterator[None]:
-        """Interrupts the stack's Pulumi when the time is over: a cloud that never answers would hold it for ever."""
+        """Interrupts the stack's Pulumi when the time is over: a cloud that never answers would hold it for ever.
+
+        Raises `deploy_failures.Failed` then, also when Pulumi calls it a success: one that is interrupted before its program has
+        registered anything has nothing to complain of.
+        """
         if limit_s is None:
             yield
             return
@@ -85,6 +89,20 @@ class Watch:
             timer.cancel()
             # When it has begun to end processes it must not meet those of the next command.
             timer.join()
+        if self.late:
+            raise self.cut_short(stack)
+
+    def cut_short(self, stack: str) -> Failed:
+        """The error for a command that was stopped before it was done, without a failure of its own."""
+        what = "Pulumi was stopped before it was done"
+        return Failed(
+            what,
+            where=f"stack {stack}",
+            next_step="the same command once more: it goes on where anything stands",
+            said=tuple(self.said) or (Said(resource="", text=what),),
+            in_flight=self.stopped_in,
+            late=self.late,
+        )
 
 
 def _name(urn: object) -> str:

@@ -259,8 +259,8 @@ def test_what_was_made_without_an_answer_is_found_by_its_label(simulated: Simula
 def test_an_api_that_hangs_is_given_up_and_what_was_under_way_is_named(simulated: Simulator) -> None:
     faults.add(simulated.directory, Fault(op="create", failure="hang", cloud=ONE, kind="Network", seconds=600))
 
-    with pytest.raises(DeployError, match=r"not done within 30 s, and given up; under way then: .*nbg1") as raised:
-        _up(ONE, terms=replace(TERMS, deadline_s=30))
+    with pytest.raises(DeployError, match=r"not done within 60 s, and given up; under way then: .*nbg1") as raised:
+        _up(ONE, terms=replace(TERMS, deadline_s=60))
 
     assert "cowbench up MATRIX --stack fleet: it goes on where anything of it stands" in raised.value.next_step
     fleet.down(STACK, QUIET)

@@ -31,6 +31,14 @@ TIMEOUT_S = 300
 _TUNNEL_S = 60
 _ANSWER_S = 10
 
+_AT_THE_DOOR = "kex_exchange_identification"
+"""How `ssh` begins when the server ended the connection before any key was shown: it restarts, has too many at once, or refuses
+the operator for a while. OpenSSH 9.8 and later do that to whoever often left without logging in, which is how an SSH that is not
+there yet is waited for (sshd_config(5), PerSourcePenalties: a second each, once they are fifteen).
+"""
+
+_AGAIN_S = 1.0
+
 
 def ssh_url(host: str, path: str) -> str:
     """The URL of the engine that listens on the unix socket (an absolute path) of the host."""
@@ -94,22 +102,40 @@ def _socket(url: str, stack: str) -> Iterator[str]:
     if not known.exists():
         raise DeployError("no way to it is known here", where=f"host {parts.netloc}", next_step="cowbench down, then up again")
     # Beside the keys, not in the system's temporary directory: whoever is killed here leaves it to the stack's removal.
-    with tempfile.TemporaryDirectory(dir=known, prefix="t-") as directory:
-        path = Path(directory) / "s"
-        *ssh_command, host = ssh.reach(stack, parts.netloc)
-        # A connection of its own: a forwarding of the shared one would outlive us.
-        options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{path}:{parts.path}"]
-        tunnel = subprocess.Popen(
-            [*ssh_command, *options, host], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+    with tempfile.TemporaryDirectory(dir=known, prefix="t-") as directory, _tunnel(Path(directory), url, stack) as path:
+        yield str(path)
+
+
+@contextmanager
+def _tunnel(directory: Path, url: str, stack: str) -> Iterator[Path]:
+    """A socket in `directory` that leads to the engine's. One that SSH's server turned away at the door is asked for again."""
+    parts, deadline, said = urlsplit(url), time.monotonic() + _TUNNEL_S, ""
+    *ssh_command, host = ssh.reach(stack, parts.netloc)
+    path = directory / "s"
+    # A connection of its own: a forwarding of the shared one would outlive us.
+    options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{path}:{parts.path}"]
+    command = [*ssh_command, *options, host]
+    while True:
+        tunnel = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            _wait_for(path, tunnel, host)
-            yield str(path)
+            told = _wait_for(path, tunnel, deadline)
+            if told is None:
+                yield path
+                return
+            # The last of many may be out of time before it has said anything.
+            said = told or said
         finally:
             tunnel.kill()
             tunnel.wait()
             assert tunnel.stderr is not None
             tunnel.stderr.close()
+        if not said.startswith(_AT_THE_DOOR) or time.monotonic() > deadline:
+            raise DeployError(
+                f"no way to the engine by SSH ({said or f'nothing within {_TUNNEL_S} s'})",
+                where=f"host {host}",
+                next_step="look at the host's console: cowbench logs CELL; or cowbench down, then up again",
+            )
+        time.sleep(_AGAIN_S)
 
 
 def _listens(path: Path) -> bool:
@@ -122,16 +148,12 @@ def _listens(path: Path) -> bool:
         return True
 
 
-def _wait_for(path: Path, tunnel: subprocess.Popen[str], host: str) -> None:
-    deadline = time.monotonic() + _TUNNEL_S
+def _wait_for(path: Path, tunnel: subprocess.Popen[str], deadline: float) -> str | None:
+    """None once somebody listens there; else what `ssh` said to its end, or until the deadline."""
     while not _listens(path):
         if tunnel.poll() is not None or time.monotonic() > deadline:
             tunnel.kill()
             assert tunnel.stderr is not None
-            said = tunnel.stderr.read()
-            raise DeployError(
-                f"no way to the engine by SSH ({said.strip() or f'nothing within {_TUNNEL_S} s'})",
-                where=f"host {host}",
-                next_step="look at the host's console: cowbench logs CELL; or cowbench down, then up again",
-            )
+            return tunnel.stderr.read().strip()
         time.sleep(0.05)
+    return None

@@ -47,14 +47,13 @@ def test_a_host_that_cannot_be_reached_is_named_with_what_ssh_said(ssh: Path) ->
     assert "cowbench logs" in caught.value.next_step
 
 
-def test_a_way_is_there_when_somebody_listens_not_when_its_socket_can_be_seen(ssh: Path) -> None:
-    # OpenSSH binds first and listens afterwards; on a busy machine a client came in between, and was refused.
-    ssh.write_text(
-        f"""#!{sys.executable}
+def listening(pause_s: float = 0.0) -> str:
+    """What an `ssh` does that gets through: it binds, listens after `pause_s` seconds, and answers for the engine."""
+    return f"""
 import socket, sys, time
 way = socket.socket(socket.AF_UNIX)
 way.bind(sys.argv[sys.argv.index("-L") + 1].partition(":")[0])
-time.sleep(0.5)
+time.sleep({pause_s})
 way.listen()
 while True:
     client, _ = way.accept()
@@ -62,10 +61,46 @@ while True:
         client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 21\\r\\n\\r\\n" + b'{{"ApiVersion":"1.41"}}')
     client.close()
 """
+
+
+def test_a_way_is_there_when_somebody_listens_not_when_its_socket_can_be_seen(ssh: Path) -> None:
+    # OpenSSH binds first and listens afterwards; on a busy machine a client came in between, and was refused.
+    ssh.write_text(f"#!{sys.executable}{listening(pause_s=0.5)}")
+
+    with connection.engine(connection.ssh_url("vm1", "/x/docker.sock"), "s") as engine:
+        assert engine.api.api_version == "1.41"
+
+
+def test_a_server_that_turns_us_away_at_the_door_is_asked_again(
+    ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_AGAIN_S", 0.01)
+    ssh.write_text(
+        f"""#!{sys.executable}
+import pathlib, sys
+tries = pathlib.Path("{tmp_path}/tries")
+with tries.open("a") as file:
+    file.write("x")
+if len(tries.read_text()) < 3:
+    sys.exit("kex_exchange_identification: Connection closed by remote host")
+{listening()}"""
     )
 
     with connection.engine(connection.ssh_url("vm1", "/x/docker.sock"), "s") as engine:
         assert engine.api.api_version == "1.41"
+    assert (tmp_path / "tries").read_text() == "xxx"
+
+
+def test_one_that_turns_us_away_for_ever_is_named_when_the_time_is_over(ssh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(connection, "_TUNNEL_S", 0.5)
+    ssh.write_text("#!/bin/sh\necho 'kex_exchange_identification: Connection closed by remote host' >&2\nexit 255\n")
+
+    with (
+        pytest.raises(DeployError, match="kex_exchange_identification: Connection closed"),
+        connection.engine(connection.ssh_url("vm1", "/x/docker.sock"), "s"),
+    ):
+        pytest.fail("there is no engine")
 
 
 @pytest.mark.parametrize(

@@ -102,25 +102,26 @@ def _socket(url: str, stack: str) -> Iterator[str]:
     if not known.exists():
         raise DeployError("no way to it is known here", where=f"host {parts.netloc}", next_step="cowbench down, then up again")
     # Beside the keys, not in the system's temporary directory: whoever is killed here leaves it to the stack's removal.
-    with tempfile.TemporaryDirectory(dir=known, prefix="t-") as directory, _tunnel(Path(directory), url, stack) as path:
-        yield str(path)
+    with tempfile.TemporaryDirectory(dir=known, prefix="t-") as directory:
+        here = Path(directory) / "s"
+        with _tunnel(here, parts.path, ssh.reach(stack, parts.netloc)):
+            yield str(here)
 
 
 @contextmanager
-def _tunnel(directory: Path, url: str, stack: str) -> Iterator[Path]:
-    """A socket in `directory` that leads to the engine's. One that SSH's server turned away at the door is asked for again."""
-    parts, deadline, said = urlsplit(url), time.monotonic() + _TUNNEL_S, ""
-    *ssh_command, host = ssh.reach(stack, parts.netloc)
-    path = directory / "s"
+def _tunnel(here: Path, there: str, reach: tuple[str, ...]) -> Iterator[None]:
+    """A socket `here` that leads to the one `there`. Whom SSH's server turned away at the door asks again."""
+    deadline, said = time.monotonic() + _TUNNEL_S, ""
+    *ssh_command, host = reach
     # A connection of its own: a forwarding of the shared one would outlive us.
-    options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{path}:{parts.path}"]
+    options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{there}"]
     command = [*ssh_command, *options, host]
     while True:
         tunnel = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            told = _wait_for(path, tunnel, deadline)
+            told = _wait_for(here, tunnel, deadline)
             if told is None:
-                yield path
+                yield
                 return
             # The last of many may be out of time before it has said anything.
             said = told or said

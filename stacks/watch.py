@@ -94,11 +94,15 @@ class Watch:
 
     def cut_short(self, stack: str) -> Failed:
         """The error for a command that was stopped before it was done, without a failure of its own."""
-        what = "Pulumi was stopped before it was done"
+        next_step = "the same command once more: it goes on where anything stands"
+        return self.failed(stack, "Pulumi was stopped before it was done", next_step)
+
+    def failed(self, stack: str, what: str, next_step: str) -> Failed:
+        """The error for a command of the stack, with all that was complained of; `what` alone where nothing was."""
         return Failed(
             what,
             where=f"stack {stack}",
-            next_step="the same command once more: it goes on where anything stands",
+            next_step=next_step,
             said=tuple(self.said) or (Said(resource="", text=what),),
             in_flight=self.stopped_in,
             late=self.late,
@@ -127,14 +131,8 @@ def explained(stack: str, watch: Watch) -> Iterator[Watch]:
         # A resource that knows what to do next says so itself, in its last line.
         *before, last = words[:_PROBLEMS_SHOWN]
         what, _, next_step = last.partition("\n  next: ")
-        raise Failed(
-            "\n".join([*before, what]) + more,
-            where=f"stack {stack}",
-            next_step=next_step.strip() or "these are Pulumi's own words; cowbench doctor shows what this machine can run",
-            said=tuple(watch.said) or (Said(resource="", text=str(error)),),
-            in_flight=watch.stopped_in,
-            late=watch.late,
-        ) from error
+        unknown = "these are Pulumi's own words; cowbench doctor shows what this machine can run"
+        raise watch.failed(stack, "\n".join([*before, what]) + more, next_step.strip() or unknown) from error
 
 
 def _own_words(problem: str) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from bench.records import ClockReading, GeneratorHost, HostFacts, ServerFacts, Target, TrialResult, Workload
 
+    ServerLog = Callable[[Target, float, float], str | None]
+
 When = Literal["before", "after"]
 
 
@@ -33,7 +35,8 @@ class Evidence:
     """What a check may look at. Before the load there are targets only; `parts` are the Parquet files of the samples.
 
     `now` has what was read back from each host after the load, or, as text, why it could not be, and `servers_now` the same of
-    the server of each cell; empty where nobody looked again.
+    the server of each cell; empty where nobody looked again. `server_log` reads what a target's server said between two times
+    (seconds since the epoch, of the operator's clock), without keys; it gives None where it cannot.
     """
 
     targets: tuple[Target, ...]
@@ -44,6 +47,7 @@ class Evidence:
     parts: tuple[Path, ...] = ()
     now: Mapping[str, HostFacts | str] = field(default_factory=dict)
     servers_now: Mapping[str, ServerFacts] = field(default_factory=dict)
+    server_log: ServerLog | None = None
 
 
 class Gone(str):

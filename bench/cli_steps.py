@@ -7,6 +7,7 @@ import math
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bench import display
@@ -331,7 +332,7 @@ def working_on(stack: str) -> Iterator[None]:
 def measure(screen: Screen, folder: Path, standing: Standing) -> Run:
     """Measure what is left of the run, live on the screen."""
     from bench import run
-    from stacks import parts, readback
+    from stacks import logs, parts, readback
 
     started = time.monotonic()
     with screen.measuring() as show:
@@ -341,6 +342,7 @@ def measure(screen: Screen, folder: Path, standing: Standing) -> Run:
             show,
             refresh=readback.refresh,
             refresh_generator=lambda host: readback.refresh_generator(host, parts.name_for(standing.stack, host.cloud)),
+            server_log=partial(logs.server_between, credentials=standing.credentials),
         )
     screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
     return done

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.campaign import MakeGenerator, Measures
+    from bench.check import ServerLog
     from bench.records import Cell, GeneratorHost, HostCost, LeftOut, Load, Reference, Target
 
 __all__ = ["Status", "operator", "perform", "start", "versions"]
@@ -111,13 +112,15 @@ def perform(
     *,
     refresh: Callable[[Target], Target] | None = None,
     refresh_generator: Callable[[GeneratorHost], GeneratorHost] | None = None,
+    server_log: ServerLog | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Run:
     """Measures what of the run's schedule is not yet measured, checks, and returns the complete run.
 
     `credentials` gives access and secret key by the name that a target carries; they are written nowhere. `observe` is called
     at every step, by one thread at a time. `generator` makes what drives the load. After the load `refresh` reads a target's
-    host and server again, and `refresh_generator` a host that load came from. Raises Interrupted on Ctrl-C (and on whatever
+    host and server again, `refresh_generator` a host that load came from, and `server_log` what a server said meanwhile (as in
+    `bench.check.Evidence`). Raises Interrupted on Ctrl-C (and on whatever
     `bench.signals` makes of it) with every finished trial kept; DeployError when the disk is full.
     """
     with store.claimed(folder):
@@ -131,7 +134,7 @@ def perform(
             works = [partial(campaign.measure_rest, generator or _own_generator, credentials) for campaign in campaigns]
             lanes.side_by_side(works, partial(_stop, ledger, campaigns))
             ledger.conclude()
-            return _conclude(folder, refresh, refresh_generator)
+            return _conclude(folder, refresh, refresh_generator, server_log)
         except BaseException as error:
             # Also after a full disk or a fault of our own: the folder says that it can be resumed, if that can still be written.
             with contextlib.suppress(CowbenchError):
@@ -164,6 +167,7 @@ def _conclude(
     folder: Path,
     refresh: Callable[[Target], Target] | None,
     refresh_generator: Callable[[GeneratorHost], GeneratorHost] | None,
+    server_log: ServerLog | None,
 ) -> Run:
     """The checks after, and the run's last state."""
     run = store.read(folder)
@@ -175,7 +179,8 @@ def _conclude(
         parts = store.samples(folder, results)
     except InputError as error:
         lost = [Finding(check="store", level="error", cell="", text=f"{error.where}: {error.what}", fix=error.next_step)]
-    return store.note(folder, *lost, *checks.look_after(run, results, parts, again), state="complete", ended_at=_now())
+    found = checks.look_after(run, results, parts, again, server_log)
+    return store.note(folder, *lost, *found, state="complete", ended_at=_now())
 
 
 def _now() -> str:

@@ -23,6 +23,11 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 _LIMIT_S = 60
 
+_SLACK_S = 5.0
+
+_MOST_LINES = 20_000
+"""Of one trial: a server that complains of every op says the same all along."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
@@ -104,3 +109,19 @@ def _server(where: Place, lines: int) -> str:
             return str(engine.containers.get(where.container).logs(tail=lines).decode(errors="replace"))
     except (DeployError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
         return f"(the engine does not answer: {error})"
+
+
+def server_between(target: Target, began: float, ended: float, credentials: Mapping[str, tuple[str, str]]) -> str | None:
+    """What the cell's server said between two times (seconds since the epoch), keys left out; None where nobody can tell.
+
+    The times are of this machine's clock, and its host may have another: some seconds before and after are read, too.
+    """
+    try:
+        with connection.engine(target.engine_url, target.credential) as engine:
+            container = engine.containers.get(f"cowbench-{target.cell.name}")
+            said = container.logs(since=began - _SLACK_S, until=ended + _SLACK_S, tail=_MOST_LINES).decode(errors="replace")
+    except (DeployError, docker.errors.DockerException, requests.exceptions.RequestException):
+        return None
+    for key in filter(None, credentials.get(target.credential, ())):
+        said = said.replace(key, "***")
+    return str(said)

@@ -11,7 +11,7 @@ from bench.records import Finding
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.check import Again
+    from bench.check import Again, ServerLog
     from bench.records import Run, TrialResult
 
 CHECKS = (
@@ -52,9 +52,13 @@ def look(when: When, evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def look_after(
-    run: Run, results: tuple[TrialResult, ...], parts: tuple[Path, ...], again: Again | None = None
+    run: Run,
+    results: tuple[TrialResult, ...],
+    parts: tuple[Path, ...],
+    again: Again | None = None,
+    server_log: ServerLog | None = None,
 ) -> tuple[Finding, ...]:
-    """What the checks after the load find in a run; `parts` are the files of its samples."""
+    """What the checks after the load find in a run; `parts` are the files of its samples, the rest is as in `Evidence`."""
     evidence = Evidence(
         targets=run.targets,
         workloads=run.load.workloads,
@@ -64,6 +68,7 @@ def look_after(
         parts=parts,
         now=again.hosts if again else {},
         servers_now=again.servers if again else {},
+        server_log=server_log,
     )
     return look("after", evidence)
 

@@ -6,11 +6,15 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from bench import server_log
 from bench.check import Check, Evidence, query, without_reclaimed
 from bench.records import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.records import TrialResult
+    from bench.server_log import Complaint
 
 _MOSTLY = 0.5
 """From this share on, what was measured is the failure and not the storage driver."""
@@ -75,18 +79,22 @@ _MEANING = {
 """Layer and kind, or the kind alone, of `bench.errors.Failure`: what it likely means, and what to do."""
 
 
+_TOLD_BY_LOG = frozenset({"internal", "closed"})
+"""Kinds of a failure whose cause only the server knows."""
+
+
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
     kept = without_reclaimed(evidence)
     return (*_failed_ops(kept), *_failed_trials(kept))
 
 
 def _failed_ops(evidence: Evidence) -> tuple[Finding, ...]:
-    return tuple(_say(row) for row in query(evidence, _PER_CELL))
+    return tuple(_say(evidence, row) for row in query(evidence, _PER_CELL))
 
 
-def _say(row: tuple[Any, ...]) -> Finding:
+def _say(evidence: Evidence, row: tuple[Any, ...]) -> Finding:
     cell, error, failed, ops, workloads, trials = row
-    cause, fix = _explain(error)
+    cause, fix = _explain_of_trials(evidence, cell, error, trials)
     counted = f"{failed} of {ops} ops ({failed / ops:.2%}) failed with {error}, in {', '.join(workloads)} ({_trials(trials)})"
     return Finding(
         check="failures",
@@ -105,14 +113,15 @@ def _failed_trials(evidence: Evidence) -> tuple[Finding, ...]:
     return tuple(
         finding
         for cell, all_of in sorted(by_cell.items())
-        for finding in _without_samples(cell, all_of, [r for r in all_of if r.problem])
+        for finding in _without_samples(evidence, cell, all_of, [r for r in all_of if r.problem])
     )
 
 
-def _without_samples(cell: str, all_of: list[TrialResult], failed: list[TrialResult]) -> tuple[Finding, ...]:
+def _without_samples(evidence: Evidence, cell: str, all_of: list[TrialResult], failed: list[TrialResult]) -> tuple[Finding, ...]:
     if not failed:
         return ()
-    cause, fix = _explain(failed[0].problem)
+    trials = tuple(result.trial.index for result in failed)
+    cause, fix = _explain_of_trials(evidence, cell, failed[0].problem, trials)
     counted = f"{len(failed)} of {len(all_of)} trials have no samples, the first: {failed[0].problem.rstrip('.')}"
     return (
         Finding(
@@ -121,9 +130,29 @@ def _without_samples(cell: str, all_of: list[TrialResult], failed: list[TrialRes
             cell=cell,
             text=f"{counted}: {cause}" if cause else counted,
             fix=fix,
-            trials=tuple(result.trial.index for result in failed),
+            trials=trials,
         ),
     )
+
+
+def _explain_of_trials(evidence: Evidence, cell: str, text: str, trials: Sequence[int]) -> tuple[str, str]:
+    """As `_explain`, with the server's own words where only it can know."""
+    cause, fix = _explain(text)
+    if _TOLD_BY_LOG.isdisjoint(kind for _, kind in _FAILURE.findall(text)):
+        return cause, fix
+    words, cure = _own_words(server_log.of_trials(evidence, cell, trials))
+    return cause + words, cure or fix
+
+
+def _own_words(found: tuple[Complaint, ...] | None) -> tuple[str, str]:
+    """What the server's log says of it, for the end of a sentence, and the cure where one of its complaints is known."""
+    from bench import knowledge  # noqa: PLC0415 - its data files are read only where something failed
+
+    known = next(iter(knowledge.explain("\n".join(each.line for each in found or ()))), None)
+    if not found or known is None:
+        return server_log.words(found), ""
+    telling = sorted(found, key=lambda each: each.line != known.line)
+    return f"{server_log.words(telling)}: {known.cause.rstrip('.')}", known.cure
 
 
 def _explain(text: str) -> tuple[str, str]:

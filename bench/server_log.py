@@ -59,11 +59,15 @@ def complaints(said: str) -> tuple[Complaint, ...]:
 def of_trials(evidence: Evidence, cell: str, trials: Sequence[int]) -> tuple[Complaint, ...] | None:
     """What the cell's server complained of during the first of these trials; None where nobody can read its log."""
     target = next((each for each in evidence.targets if each.cell.name == cell), None)
-    if evidence.server_log is None or target is None:
+    if evidence.server_log is None or target is None or isinstance(evidence.now.get(target.cell.host), str):
         return None
-    said = [evidence.server_log(target, began, ended) for began, ended in _times(evidence, cell, trials)]
-    known = [text for text in said if text is not None]
-    return complaints("\n".join(known)) if known else None
+    said: list[str] = []
+    for began, ended in _times(evidence, cell, trials):
+        text = evidence.server_log(target, began, ended)
+        if text is None:
+            break
+        said.append(text)
+    return complaints("\n".join(said)) if said else None
 
 
 def _times(evidence: Evidence, cell: str, trials: Sequence[int]) -> Iterator[tuple[float, float]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import docker.errors
-import requests.exceptions
 
 from bench.errors import DeployError, InputError
 from stacks import connection, reach, state, sweep, user_data, vm_process
@@ -24,6 +23,9 @@ PARTS: tuple[Part, ...] = get_args(Part)
 _LIMIT_S = 60
 
 _SLACK_S = 5.0
+
+_SILENT = (DeployError, docker.errors.DockerException, OSError)
+"""An engine that cannot be asked; what `requests` raises is an OSError."""
 
 _MOST_LINES = 20_000
 """Of one trial: a server that complains of every op says the same all along."""
@@ -107,7 +109,7 @@ def _server(where: Place, lines: int) -> str:
     try:
         with connection.engine(where.engine_url, where.stack) as engine:
             return str(engine.containers.get(where.container).logs(tail=lines).decode(errors="replace"))
-    except (DeployError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
+    except _SILENT as error:
         return f"(the engine does not answer: {error})"
 
 
@@ -120,7 +122,7 @@ def server_between(target: Target, began: float, ended: float, credentials: Mapp
         with connection.engine(target.engine_url, target.credential) as engine:
             container = engine.containers.get(f"cowbench-{target.cell.name}")
             said = container.logs(since=began - _SLACK_S, until=ended + _SLACK_S, tail=_MOST_LINES).decode(errors="replace")
-    except (DeployError, docker.errors.DockerException, requests.exceptions.RequestException):
+    except _SILENT:
         return None
     for key in filter(None, credentials.get(target.credential, ())):
         said = said.replace(key, "***")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 import pytest
+import requests.exceptions
 
 from bench import server_log
 from bench.check import Evidence
@@ -106,8 +107,19 @@ def test_of_many_trials_that_failed_three_are_looked_at() -> None:
 
 
 def test_a_log_that_cannot_be_read_says_nothing_at_all() -> None:
-    assert asked(None, trial(0))[1] is None
+    times, found = asked(None, trial(0), trial(1, minute=1), trials=(0, 1))
+
+    assert (len(times), found) == (1, None)
     assert server_log.of_trials(Evidence(targets=(target("btrfs"),), results=(trial(0),)), "btrfs", (0,)) is None
+
+
+def test_a_host_that_did_not_answer_any_more_is_not_asked_again() -> None:
+    one = target("btrfs")
+    evidence = Evidence(
+        targets=(one,), results=(trial(0),), now={one.cell.host: "silent"}, server_log=lambda *_: pytest.fail("asked")
+    )
+
+    assert server_log.of_trials(evidence, "btrfs", (0,)) is None
 
 
 def looked(folder: Path, error: dict[str, object], log: str) -> Finding:
@@ -183,7 +195,13 @@ def test_a_containers_log_is_read_with_some_seconds_to_spare_and_has_no_key_in_i
 
 
 @pytest.mark.parametrize(
-    "problem", [docker.errors.NotFound("gone"), DeployError("no way to it", where="host a", next_step="cowbench down")]
+    "problem",
+    [
+        docker.errors.NotFound("gone"),
+        DeployError("no way to it", where="host a", next_step="cowbench down"),
+        FileNotFoundError("ssh"),
+        requests.exceptions.ReadTimeout("timed out"),
+    ],
 )
 def test_a_container_that_is_gone_or_out_of_reach_has_no_log(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     engine_with(monkeypatch, problem)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bench.records import ClockReading, GeneratorHost, HostFacts, ServerFacts, Target, TrialResult, Workload
 
-    ServerLog = Callable[[Target, float, float], str | None]
+    ServerLog = Callable[[Target], Sequence[tuple[float, str]] | None]
 
 When = Literal["before", "after"]
 
@@ -35,8 +35,9 @@ class Evidence:
     """What a check may look at. Before the load there are targets only; `parts` are the Parquet files of the samples.
 
     `now` has what was read back from each host after the load, or, as text, why it could not be, and `servers_now` the same of
-    the server of each cell; empty where nobody looked again. `server_log` reads what a target's server said between two times
-    (seconds since the epoch, of the operator's clock), without keys; it gives None where it cannot.
+    the server of each cell; empty where nobody looked again. `server_log` reads what is left of the
+    log of a target's server: lines with their time (seconds since the epoch, of its host's clock), no key in them, the oldest
+    first; None where it cannot be read.
     """
 
     targets: tuple[Target, ...]

@@ -342,7 +342,7 @@ def measure(screen: Screen, folder: Path, standing: Standing) -> Run:
             show,
             refresh=readback.refresh,
             refresh_generator=lambda host: readback.refresh_generator(host, parts.name_for(standing.stack, host.cloud)),
-            server_log=partial(logs.server_between, credentials=standing.credentials),
+            server_log=partial(logs.server_lines, credentials=standing.credentials),
         )
     screen.step(f"{len(done.schedule)} trials measured", time.monotonic() - started)
     return done

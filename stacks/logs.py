@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 import docker.errors
@@ -22,13 +23,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 _LIMIT_S = 60
 
-_SLACK_S = 5.0
-
 _SILENT = (DeployError, docker.errors.DockerException, OSError)
 """An engine that cannot be asked; what `requests` raises is an OSError."""
-
-_MOST_LINES = 20_000
-"""Of one trial: a server that complains of every op says the same all along."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,17 +109,29 @@ def _server(where: Place, lines: int) -> str:
         return f"(the engine does not answer: {error})"
 
 
-def server_between(target: Target, began: float, ended: float, credentials: Mapping[str, tuple[str, str]]) -> str | None:
-    """What the cell's server said between two times (seconds since the epoch), keys left out; None where nobody can tell.
+def server_lines(target: Target, credentials: Mapping[str, tuple[str, str]]) -> tuple[tuple[float, str], ...] | None:
+    """What is left of what the cell's server said: lines with their time (seconds since the epoch, of its host's clock).
 
-    The times are of this machine's clock, and its host may have another: some seconds before and after are read, too.
+    Keys are left out. None where nobody can tell: the engine does not answer, or the container is gone, or is another one.
     """
     try:
         with connection.engine(target.engine_url, target.credential) as engine:
+            engine.api.timeout = _LIMIT_S
             container = engine.containers.get(f"cowbench-{target.cell.name}")
-            said = container.logs(since=began - _SLACK_S, until=ended + _SLACK_S, tail=_MOST_LINES).decode(errors="replace")
+            if target.server.container_id not in {"", container.id}:
+                return None
+            said = str(container.logs(timestamps=True).decode(errors="replace"))
     except _SILENT:
         return None
     for key in filter(None, credentials.get(target.credential, ())):
         said = said.replace(key, "***")
-    return str(said)
+    return tuple(filter(None, map(_timed, said.splitlines())))
+
+
+def _timed(line: str) -> tuple[float, str] | None:
+    """A line of the engine, taken apart; None of what is no line of the server, such as the engine's own trouble with its log."""
+    at, _, text = line.partition(" ")
+    try:
+        return datetime.fromisoformat(at).timestamp(), text
+    except ValueError:
+        return None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from bench import server_log
 from bench.check import Check, Evidence, query, without_reclaimed
 from bench.records import Finding
+from bench.server_log import Logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.records import TrialResult
-    from bench.server_log import Complaint
 
 _MOSTLY = 0.5
 """From this share on, what was measured is the failure and not the storage driver."""
@@ -78,23 +78,23 @@ _MEANING = {
 }
 """Layer and kind, or the kind alone, of `bench.errors.Failure`: what it likely means, and what to do."""
 
-
-_TOLD_BY_LOG = frozenset({"internal", "closed"})
-"""Kinds of a failure whose cause only the server knows."""
+_TOLD_BY_LOG = "internal"
+"""The kind of a failure of which only the server knows the cause."""
 
 
 def _look(evidence: Evidence) -> tuple[Finding, ...]:
     kept = without_reclaimed(evidence)
-    return (*_failed_ops(kept), *_failed_trials(kept))
+    logs = Logs(kept)
+    return (*_failed_ops(kept, logs), *_failed_trials(kept, logs))
 
 
-def _failed_ops(evidence: Evidence) -> tuple[Finding, ...]:
-    return tuple(_say(evidence, row) for row in query(evidence, _PER_CELL))
+def _failed_ops(evidence: Evidence, logs: Logs) -> tuple[Finding, ...]:
+    return tuple(_say(logs, row) for row in query(evidence, _PER_CELL))
 
 
-def _say(evidence: Evidence, row: tuple[Any, ...]) -> Finding:
+def _say(logs: Logs, row: tuple[Any, ...]) -> Finding:
     cell, error, failed, ops, workloads, trials = row
-    cause, fix = _explain_of_trials(evidence, cell, error, trials)
+    cause, fix = _explain_of_trials(logs, cell, error, trials)
     counted = f"{failed} of {ops} ops ({failed / ops:.2%}) failed with {error}, in {', '.join(workloads)} ({_trials(trials)})"
     return Finding(
         check="failures",
@@ -106,22 +106,22 @@ def _say(evidence: Evidence, row: tuple[Any, ...]) -> Finding:
     )
 
 
-def _failed_trials(evidence: Evidence) -> tuple[Finding, ...]:
+def _failed_trials(evidence: Evidence, logs: Logs) -> tuple[Finding, ...]:
     by_cell: dict[str, list[TrialResult]] = defaultdict(list)
     for result in evidence.results:
         by_cell[result.trial.cell].append(result)
     return tuple(
         finding
         for cell, all_of in sorted(by_cell.items())
-        for finding in _without_samples(evidence, cell, all_of, [r for r in all_of if r.problem])
+        for finding in _without_samples(logs, cell, all_of, [r for r in all_of if r.problem])
     )
 
 
-def _without_samples(evidence: Evidence, cell: str, all_of: list[TrialResult], failed: list[TrialResult]) -> tuple[Finding, ...]:
+def _without_samples(logs: Logs, cell: str, all_of: list[TrialResult], failed: list[TrialResult]) -> tuple[Finding, ...]:
     if not failed:
         return ()
     trials = tuple(result.trial.index for result in failed)
-    cause, fix = _explain_of_trials(evidence, cell, failed[0].problem, trials)
+    cause, fix = _explain_of_trials(logs, cell, failed[0].problem, trials)
     counted = f"{len(failed)} of {len(all_of)} trials have no samples, the first: {failed[0].problem.rstrip('.')}"
     return (
         Finding(
@@ -135,24 +135,21 @@ def _without_samples(evidence: Evidence, cell: str, all_of: list[TrialResult], f
     )
 
 
-def _explain_of_trials(evidence: Evidence, cell: str, text: str, trials: Sequence[int]) -> tuple[str, str]:
-    """As `_explain`, with the server's own words where only it can know."""
-    cause, fix = _explain(text)
-    if _TOLD_BY_LOG.isdisjoint(kind for _, kind in _FAILURE.findall(text)):
-        return cause, fix
-    words, cure = _own_words(server_log.of_trials(evidence, cell, trials))
-    return cause + words, cure or fix
-
-
-def _own_words(found: tuple[Complaint, ...] | None) -> tuple[str, str]:
-    """What the server's log says of it, for the end of a sentence, and the cure where one of its complaints is known."""
+def _explain_of_trials(logs: Logs, cell: str, text: str, trials: Sequence[int]) -> tuple[str, str]:
+    """As `_explain`, with the server's own words where it said no more than that it failed."""
     from bench import knowledge  # noqa: PLC0415 - its data files are read only where something failed
 
-    known = next(iter(knowledge.explain("\n".join(each.line for each in found or ()))), None)
-    if not found or known is None:
-        return server_log.words(found), ""
-    telling = sorted(found, key=lambda each: each.line != known.line)
-    return f"{server_log.words(telling)}: {known.cause.rstrip('.')}", known.cure
+    cause, fix = _explain(text)
+    if knowledge.explain(text) or _TOLD_BY_LOG not in {kind for _, kind in _FAILURE.findall(text)}:
+        return cause, fix
+    found = logs.complaints(cell, trials)
+    if found and (known := server_log.known(found)):
+        complaint, meaning = known
+        ordered = sorted(found, key=lambda each: each is not complaint)
+        return f"{cause}{server_log.words(ordered)}: {meaning.cause.rstrip('.')}", meaning.cure
+    if found:
+        fix = f"read what stands around it: cowbench logs {cell} --part server; and the kernel's log (dmesg) of that time"
+    return cause + server_log.words(found), fix
 
 
 def _explain(text: str) -> tuple[str, str]:

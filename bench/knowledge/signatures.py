@@ -17,7 +17,8 @@ Place = Literal["engine", "kernel", "api", "container", "host"]
 class Signature(data.Entry):
     """A message that is known. `pattern` is searched in one line; `sample` is such a line, `rules` foresee the failure.
 
-    What is `harmless` is worth a word, but never why something failed.
+    What is `harmless` is worth a word, but never why something failed. `by_server` are words that a server, too, says of what it
+    stands on.
     """
 
     kind: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
@@ -29,6 +30,7 @@ class Signature(data.Entry):
     source: str
     rules: tuple[str, ...] = ()
     harmless: bool = False
+    by_server: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,7 @@ def server() -> Iterator[FakeS3]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durability_load, "_PAUSE_BETWEEN_READINGS_S", 0.01)
+    monkeypatch.setattr(durability_load, "_ROOM_S", 0.01)
 
 
 @dataclass(kw_only=True)
@@ -49,9 +50,12 @@ class Plug:
     server: FakeS3
     damage: Callable[[dict[str, bytes]], None] = lambda _: None
     done: list[str] = field(default_factory=list)
+    put_before: list[int] = field(default_factory=list)
+    """How often something had been put when all was flushed."""
 
     def flush(self) -> None:
         self.done.append("flush")
+        self.put_before.append(self.server.requests["PUT object"])
 
     def cut(self) -> None:
         self.done.append("cut")
@@ -134,13 +138,16 @@ def test_users_that_only_meet_errors_prove_nothing_and_the_power_stays_on(server
 
 
 @pytest.mark.parametrize(("flush_first", "done"), [(False, 1), (True, 2)])
-def test_the_bucket_is_always_flushed_and_the_objects_when_asked(server: FakeS3, *, flush_first: bool, done: int) -> None:
+def test_the_bucket_and_room_for_objects_are_always_flushed_and_the_objects_when_asked(
+    server: FakeS3, *, flush_first: bool, done: int
+) -> None:
     plug = Plug(server=server)
     client = connect(server.endpoint, "access", "secret", Settings(connections=2, silence_s=5.0, expect_100_continue=False))
 
     found = durability_load.measure(client, SUBJECT, Plan(seconds=0.2, flush_first=flush_first), plug, lambda _: None)
 
     assert plug.done == ["flush"] * done + ["cut", "restore"]
+    assert plug.put_before[0] == 1, "a server may keep objects in files that it makes at a bucket's first write"
     assert (found.flush_age_s is not None) == flush_first
 
 

@@ -27,7 +27,7 @@ def test_a_clock_that_jumps_by_an_hour_is_told_as_what_it_is(trixie: Stack) -> N
         measurement.assert_told("RequestTimeTooSkewed", "more than 15 minutes apart", "`date -u` on both hosts")
     finally:
         trixie.shell(f"date -s @{time.time():.0f}")
-        # gRPC inside SeaweedFS takes its connections for dead 80 s after the clock's jump, once the clock is set back.
+        # gRPC inside SeaweedFS tells by the wall clock whether a connection is alive: up to 80 s later it gives up its own.
         trixie.restart_servers()
 
     problems = " ".join(result.problem for result in measurement.results)

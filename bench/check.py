@@ -35,9 +35,9 @@ class Evidence:
     """What a check may look at. Before the load there are targets only; `parts` are the Parquet files of the samples.
 
     `now` has what was read back from each host after the load, or, as text, why it could not be, and `servers_now` the same of
-    the server of each cell; empty where nobody looked again. `server_log` reads what is left of the
-    log of a target's server: lines with their time (seconds since the epoch, of its host's clock), no key in them, the oldest
-    first; None where it cannot be read.
+    the server of each cell; empty where nobody looked again. `server_log` reads what is left of the log of a target's server:
+    lines with their time (seconds since the epoch, of its host's clock), no key in them, the oldest first; None where it cannot
+    be read.
     """
 
     targets: tuple[Target, ...]

@@ -111,6 +111,7 @@ class Logs:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
+        self._targets = {target.cell.name: target for target in evidence.targets}
         self._read: dict[str, Sequence[tuple[float, str]] | None] = {}
 
     def complaints(self, cell: str, trials: Sequence[int]) -> tuple[Complaint, ...] | None:
@@ -131,8 +132,7 @@ class Logs:
         return self._read[cell]
 
     def _ask(self, cell: str) -> Sequence[tuple[float, str]] | None:
-        target = next((each for each in self._evidence.targets if each.cell.name == cell), None)
-        read = self._evidence.server_log
+        target, read = self._targets.get(cell), self._evidence.server_log
         if read is None or target is None or isinstance(self._evidence.now.get(target.cell.host), str):
             return None
         try:
@@ -145,13 +145,12 @@ class Logs:
         began = datetime.fromisoformat(result.started_at).timestamp()
         lasts_s = (result.window_end_ns - result.window_start_ns) / 1e9
         warm_up_s = next((each.warm_up_s for each in self._evidence.workloads if each.name == result.trial.workload), 0.0)
-        ahead_s, uncertain_s = self._clock(result.trial.cell, began)
+        ahead_s, uncertain_s = self._clock(self._targets[result.trial.cell].cell.host, began)
         slack_s = (_AROUND_S if result.problem else _SLACK_S) + uncertain_s
         return began + ahead_s - slack_s, began + ahead_s + warm_up_s + lasts_s + slack_s
 
-    def _clock(self, cell: str, at: float) -> tuple[float, float]:
-        """How far the clock of the cell's host was ahead of ours, and how uncertain that is, by the reading nearest in time."""
-        hosts = {target.cell.host for target in self._evidence.targets if target.cell.name == cell}
-        readings = [each for each in self._evidence.clocks if each.host in hosts]
+    def _clock(self, host: str, at: float) -> tuple[float, float]:
+        """How far the clock of the host was ahead of ours, and how uncertain that is, by the reading nearest in time."""
+        readings = [each for each in self._evidence.clocks if each.host == host]
         nearest = min(readings, key=lambda each: abs(datetime.fromisoformat(each.read_at).timestamp() - at), default=None)
         return (nearest.offset_s, nearest.uncertainty_s) if nearest else (0.0, 0.0)
